@@ -1,0 +1,84 @@
+"""What the engine computes with: qualities, seasons, alarm kinds. Frozen values, no I/O."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum, StrEnum
+from typing import Final
+
+MISSING: Final = -(1 << 63)
+"""Marks an absent value in an int64 column."""
+
+METHOD_VERSION: Final = 1
+"""Of hours and days; stored with every one. Raise it when a formula changes."""
+
+HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 24 * HOUR_US
+
+
+class Commodity(IntEnum):
+    """What a facility buys."""
+
+    HEAT = 1
+    COOLING = 2
+
+
+class Quality(IntEnum):
+    """How an interval's value came about (EIFS 2014:2 and the letters of the Swedish terms)."""
+
+    MEASURED = 1  # M: readings at both ends
+    INTERPOLATED = 2  # I: from true readings at most 90 minutes apart
+    PRELIMINARY = 3  # P: a longer gap, its known total spread over the hours
+    CALCULATED = 4  # B: the meter was faulty, no true total exists
+    REJECTED = 5  # X: readings contradict each other, no value
+    CORRECTED = 6  # C: by hand
+
+
+class Finding(StrEnum):
+    """What the engine doubts about a reading."""
+
+    NEGATIVE_STEP = "NEGATIVE_STEP"
+    EXCHANGE_SUSPECTED = "EXCHANGE_SUSPECTED"
+    STEP_TOO_LARGE = "STEP_TOO_LARGE"
+    ENERGY_VOLUME_TEMP_MISMATCH = "ENERGY_VOLUME_TEMP_MISMATCH"
+
+
+class AlarmKind(StrEnum):
+    """The four alarms a customer sets."""
+
+    RETURN_TEMPERATURE = "return_temperature"
+    DAILY_POWER = "daily_power"
+    HOURLY_POWER = "hourly_power"
+    ENERGY_WEIGHTED_RETURN = "energy_weighted_return"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeasonCalendar:
+    """From `valid_from` on, winter begins on `winter_from` (month, day) and summer on `summer_from`,
+    at 00:00 of the metering day."""
+
+    valid_from: date
+    winter_from: tuple[int, int]
+    summer_from: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour:
+    """How one kind of alarm behaves. Domain 5; delays count valid steps (hours, or days for the daily kinds).
+
+    Return temperatures clear at `limit - deadband_cc` (plus, for cooling); powers at
+    `limit * clear_ratio_permille / 1000`.
+    """
+
+    on_steps: int
+    off_steps: int
+    deadband_cc: int = 0
+    clear_ratio_permille: int = 1000
+
+
+BEHAVIOUR: Final = {
+    AlarmKind.RETURN_TEMPERATURE: Behaviour(on_steps=6, off_steps=6, deadband_cc=200),
+    AlarmKind.HOURLY_POWER: Behaviour(on_steps=1, off_steps=3, clear_ratio_permille=950),
+    AlarmKind.DAILY_POWER: Behaviour(on_steps=1, off_steps=1, clear_ratio_permille=970),
+    AlarmKind.ENERGY_WEIGHTED_RETURN: Behaviour(on_steps=1, off_steps=1, deadband_cc=100),
+}
+"""Defaults of domain 5; settings may override them per utility."""
