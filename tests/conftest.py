@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import fjarrvakt  # noqa: F401 - first: it names the kernels' cache before numba is imported
-
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+# First of ours: it names the kernels' cache, before anything imports numba.
 from fjarrvakt.postgres import EmbeddedPostgres
 from store import migrate, partitions
 from store.connection import connect
