@@ -74,7 +74,8 @@ class Rows:
 
 class Refusal(NamedTuple):
     """Why an envelope gave no row. `reason` is from a short, documented list; `detail` says what
-    was expected, what came and where."""
+    was expected, what came and where.
+    """
 
     reason: str
     detail: str

@@ -19,9 +19,15 @@ class Database(Section):
     """Where PostgreSQL (16 to 18) or TimescaleDB is. An empty `dsn` starts the embedded server."""
 
     dsn: SecretStr = SecretStr("")
-    shards: int = Field(64, ge=1, le=4096, description="work is divided by hash(facility); never change it later")
-    embedded_user: str = Field("nobody", description="existing user to run the embedded server as when started by root")
-    embedded_port: Port = Field(0, description="0: a free port, chosen once and kept in the data folder")
+    shards: int = Field(
+        64, ge=1, le=4096, description="work is divided by hash(facility); never change it later"
+    )
+    embedded_user: str = Field(
+        "nobody", description="existing user to run the embedded server as when started by root"
+    )
+    embedded_port: Port = Field(
+        0, description="0: a free port, chosen once and kept in the data folder"
+    )
 
 
 class Mqtt(Section):
@@ -32,7 +38,9 @@ class Mqtt(Section):
     port: Port = 1883
     username: str = ""
     password: SecretStr = SecretStr("")
-    client_id: str = Field("fjarrvakt-ingest", description="fixed, so that the broker keeps the session")
+    client_id: str = Field(
+        "fjarrvakt-ingest", description="fixed, so that the broker keeps the session"
+    )
     topics: tuple[str, ...] = ("gw/+/up/#",)
     session_expiry_s: int = Field(7 * 86400, ge=0)
 
@@ -95,7 +103,9 @@ class Engine(Section):
     weight_step: Literal["hour", "day"] = "hour"
     interpolate_max_min: int = Field(90, ge=1)
     exact_s: int = Field(30, ge=0)
-    old_reading_h: int = Field(48, ge=0, description="what is judged from older readings gives a notice only")
+    old_reading_h: int = Field(
+        48, ge=0, description="what is judged from older readings gives a notice only"
+    )
     poll_s: float = Field(0.5, gt=0)
     return_temperature: Alarm = Alarm()
     daily_power: Alarm = Alarm()

@@ -54,7 +54,8 @@ class AlarmKind(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class SeasonCalendar:
     """From `valid_from` on, winter begins on `winter_from` (month, day) and summer on `summer_from`,
-    at 00:00 of the metering day."""
+    at 00:00 of the metering day.
+    """
 
     valid_from: date
     winter_from: tuple[int, int]

@@ -16,6 +16,9 @@ from psycopg import sql
 MISSING: Final = -(1 << 63)
 """NULL in an int64 column."""
 
+MISSING_SQL: Final = "'-9223372036854775808'::int8"
+"""The same in a query, where a bare literal would be numeric."""
+
 EPOCH_US: Final = 946_684_800_000_000  # PostgreSQL counts from 2000-01-01
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER: Final = b"\xff\xff"
@@ -82,8 +85,8 @@ def copy_out(
 ) -> list[I64]:
     """The rows of `query` as one int64 array per column.
 
-    NULLs would change a row's width: the query must `coalesce(x, -9223372036854775808)` and cast
-    narrower columns to int8 where it does. `%(name)s` in the query is filled in by the client.
+    NULLs would change a row's width: the query must `coalesce(x, {MISSING_SQL})`, which makes
+    narrower columns int8. `%(name)s` in the query is filled in by the client.
     Raises ValueError when a NULL slipped through.
     """
     statement = psycopg.ClientCursor(conn).mogrify(

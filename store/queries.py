@@ -20,6 +20,5 @@ def load(room: str) -> dict[str, LiteralString]:
         raise ValueError(f"store/sql/{room}.sql: a query name stands twice in {sorted(names)}")
     # Our own packaged files are literals in all but the type checker's eyes.
     return {
-        name: cast("LiteralString", body.strip())
-        for name, body in zip(names, bodies, strict=True)
+        name: cast("LiteralString", body.strip()) for name, body in zip(names, bodies, strict=True)
     }

@@ -85,6 +85,10 @@ create function notify_registry() returns trigger language plpgsql as
 $$ begin perform pg_notify('fjarrvakt_registry', ''); return null; end $$;
 create trigger registry after insert or delete or update of identity, profile on meter
     for each statement execute function notify_registry();
+create trigger registry after insert or update or delete on facility
+    for each statement execute function notify_registry();
+create trigger registry after insert or update or delete on station
+    for each statement execute function notify_registry();
 create trigger registry after insert or update or delete on installation
     for each statement execute function notify_registry();
 create trigger registry after insert or update or delete on gateway_meter

@@ -1,0 +1,109 @@
+"""Which reading wins: copies, clashes, and the same rows whatever the order of arrival (design 5).
+
+Copies are readings of one meter with equal access number and content within the copy window of the
+first; the smallest measured time is the row's. Of different contents at one time the smaller
+(received, content hash) wins. Both rules only look forward in time, so a newcomer at time t can
+change nothing before t.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+I64 = NDArray[np.int64]
+
+
+class Candidate(NamedTuple):
+    """A reading that may or may not get the row (at, meter)."""
+
+    at_us: int
+    received_us: int
+    telegram_id: int
+    access: int
+    content_hash: int
+
+
+class Verdict(StrEnum):
+    """What becomes of a candidate; the last two are also reasons in the archive."""
+
+    ROW = "row"
+    COPY = "copy"
+    OTHER_CONTENT = "other_content"
+
+
+def judge(candidates: Iterable[Candidate], window_us: int) -> dict[int, Verdict]:
+    """The verdict on every candidate of ONE meter, by telegram id.
+
+    The candidates must hold every row in [t - window, ...) and every copy and loser from t on, t
+    being the time of the earliest newcomer. The order in which they are given does not matter.
+    """
+    verdicts: dict[int, Verdict] = {}
+    first_of: dict[tuple[int, int], Candidate] = {}
+    holder: dict[int, Candidate] = {}
+    for candidate in sorted(set(candidates)):
+        first = first_of.get((candidate.access, candidate.content_hash))
+        if first is not None and candidate.at_us - first.at_us <= window_us:
+            verdicts[candidate.telegram_id] = Verdict.COPY
+            continue
+        first_of[candidate.access, candidate.content_hash] = candidate
+        rival = holder.get(candidate.at_us)
+        if rival is None:
+            holder[candidate.at_us] = candidate
+            verdicts[candidate.telegram_id] = Verdict.ROW
+            continue
+        winner = min(candidate, rival, key=lambda one: (one.received_us, one.content_hash))
+        loser = rival if winner is candidate else candidate
+        holder[candidate.at_us] = winner
+        verdicts[winner.telegram_id] = Verdict.ROW
+        verdicts[loser.telegram_id] = Verdict.OTHER_CONTENT
+    return verdicts
+
+
+def clashing_meters(
+    meter_id: I64, at_us: I64, access: I64, content_hash: I64, window_us: int
+) -> I64:
+    """Meters of which two readings share a time, or content within the window; the rest need no care.
+
+    All arrays have shape (n,), old rows and new ones together.
+    """
+    by_time = np.lexsort((at_us, meter_id))
+    meter, at = meter_id[by_time], at_us[by_time]
+    same_time = (meter[1:] == meter[:-1]) & (at[1:] == at[:-1])
+    by_content = np.lexsort((at_us, content_hash, access, meter_id))
+    parts = [column[by_content] for column in (meter_id, access, content_hash)]
+    close = np.diff(at_us[by_content]) <= window_us
+    for part in parts:
+        close &= part[1:] == part[:-1]
+    return np.unique(np.concatenate((meter[1:][same_time], parts[0][1:][close])))
+
+
+def spans(at_us: I64, reach_us: int) -> tuple[I64, I64]:
+    """Few time spans (from, until) that cover [t - reach, t + reach] of every t. shape (m,), m <= n."""
+    times = np.unique(at_us)
+    if not times.size:
+        return times, times
+    new = np.concatenate(([True], np.diff(times) > 2 * reach_us))
+    last = np.concatenate((new[1:], [True]))
+    return times[new] - reach_us, times[last] + reach_us
+
+
+class Touched(NamedTuple):
+    """Facilities and the spans of readings touched in them, in parallel arrays."""
+
+    facility_id: I64
+    from_us: I64
+    until_us: I64
+
+
+def touched(facility_id: I64, at_us: I64, join_us: int) -> Touched:
+    """Merge touched instants of each facility that lie at most `join_us` apart."""
+    order = np.lexsort((at_us, facility_id))
+    facility, at = facility_id[order], at_us[order]
+    if not facility.size:
+        return Touched(facility, at, at)
+    new = np.concatenate(([True], (facility[1:] != facility[:-1]) | (np.diff(at) > join_us)))
+    last = np.concatenate((new[1:], [True]))
+    return Touched(facility[new], at[new], at[last])
