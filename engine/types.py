@@ -1,6 +1,6 @@
 """What the engine computes with: qualities, seasons, alarm kinds. Frozen values, no I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -29,7 +29,7 @@ class Quality(IntEnum):
     INTERPOLATED = 2  # I: from true readings at most 90 minutes apart
     PRELIMINARY = 3  # P: a longer gap, its known total spread over the hours
     CALCULATED = 4  # B: the meter was faulty, no true total exists
-    REJECTED = 5  # X: readings contradict each other, no value
+    REJECTED = 5  # X: readings contradict each other; a value only where the neighbours agree
     CORRECTED = 6  # C: by hand
 
 
@@ -53,9 +53,7 @@ class AlarmKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class SeasonCalendar:
-    """From `valid_from` on, winter begins on `winter_from` (month, day) and summer on `summer_from`,
-    at 00:00 of the metering day.
-    """
+    """When the seasons begin, from `valid_from` on: (month, day), 00:00 of the metering day."""
 
     valid_from: date
     winter_from: tuple[int, int]
@@ -64,7 +62,7 @@ class SeasonCalendar:
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """How one kind of alarm behaves. Domain 5; delays count valid steps (hours, or days for the daily kinds).
+    """How one kind of alarm behaves (domain 5). Delays count valid steps: hours, or days.
 
     Return temperatures clear at `limit - deadband_cc` (plus, for cooling); powers at
     `limit * clear_ratio_permille / 1000`.
@@ -83,3 +81,24 @@ BEHAVIOUR: Final = {
     AlarmKind.ENERGY_WEIGHTED_RETURN: Behaviour(on_steps=1, off_steps=1, deadband_cc=100),
 }
 """Defaults of domain 5; settings may override them per utility."""
+
+DEFAULT_CALENDAR: Final = SeasonCalendar(
+    valid_from=date(1970, 1, 1), winter_from=(10, 1), summer_from=(5, 1)
+)
+"""Winter 1 October to 30 April, summer 1 May to 30 September."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRules:
+    """What a utility may set, handed to the engine; the defaults are those of the settings."""
+
+    metering_offset_us: int = HOUR_US  # normal time, UTC+1 all year
+    weight_by_day: bool = False  # the energy-weighted return weighs days instead of hours
+    interpolate_max_us: int = 90 * 60_000_000
+    exact_us: int = 30_000_000
+    gap_max_us: int = 62 * DAY_US  # longer gaps get no hours, and no context is sought beyond them
+    cap_k: int = 125  # greatest t1 - t2 of the cap qs * k * (t1 - t2) on an energy step [K]
+    old_reading_us: int = 48 * HOUR_US
+    poll_s: float = 0.5
+    behaviour: dict[AlarmKind, Behaviour] = field(default_factory=lambda: dict(BEHAVIOUR))
+    calendars: tuple[SeasonCalendar, ...] = (DEFAULT_CALENDAR,)
