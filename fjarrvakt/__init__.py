@@ -6,7 +6,7 @@ Importing this package names the folder of compiled kernels, so it must come bef
 import hashlib
 import os
 import sys
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -20,18 +20,17 @@ def kernel_cache(root: Path = Path(__file__).parents[1]) -> Path:
     numba looks only at the file a kernel stands in, not at the kernels it calls from other files,
     so the folder's name covers every file with a kernel, the Python and the numba.
     """
-    state = hashlib.sha256(str(root).encode())
+    numba = find_spec("numba")
+    files = [Path(numba.origin)] if numba and numba.origin else []
     for room in KERNEL_ROOMS:
-        for path in sorted(root.joinpath(room).rglob("*.py")):
-            if b"njit" in path.read_bytes():
-                stat = path.stat()
-                state.update(
-                    f"{path.relative_to(root)}:{stat.st_size}:{stat.st_mtime_ns};".encode()
-                )
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        paths = sorted(root.joinpath(room).rglob("*.py"))
+        files += [path for path in paths if b"njit" in path.read_bytes()]
+    state = hashlib.sha256(sys.version.encode())
+    for path in files:
+        stat = path.stat()
+        state.update(f"{path}:{stat.st_size}:{stat.st_mtime_ns};".encode())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = f"py{python}-numba{metadata.version('numba')}-{state.hexdigest()[:16]}"
-    return cache / "fjarrvakt" / "kernels" / name
+    return cache / "fjarrvakt" / "kernels" / state.hexdigest()[:16]
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache()))

@@ -84,7 +84,7 @@ def _mosquitto(program: str, folder: Path, port: int) -> Iterator[None]:
 @contextmanager
 def _amqtt(port: int) -> Iterator[None]:
     try:
-        from amqtt.broker import Broker as Embedded  # noqa: PLC0415 - an extra
+        from amqtt.broker import Broker as Embedded
     except ImportError:
         raise BrokerError(
             "no broker: install mosquitto (apt-get install mosquitto) or the embedded one "

@@ -17,7 +17,7 @@ def database(settings: Settings, say: Callable[[str], None]) -> Iterator["Databa
     if dsn:
         yield Database(dsn, lambda: None)
         return
-    from fjarrvakt.postgres import running  # noqa: PLC0415 - only who needs it pays for it
+    from fjarrvakt.postgres import running
 
     with running(
         settings.data_dir / "postgres",

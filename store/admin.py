@@ -213,7 +213,7 @@ def put_user(
     """
     queries = load("admin")
     with conn.transaction():
-        known = dict(
+        known: dict[str, int] = dict(
             conn.execute(queries["customer_ids"], {"numbers": list(customer_numbers)}).fetchall()
         )
         if missing := sorted(set(customer_numbers) - set(known)):
