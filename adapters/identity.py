@@ -1,4 +1,4 @@
-"""A meter's identity: the secondary address of EN 13757-7 (id, manufacturer, version, medium) as int64.
+"""A meter's identity: the secondary address of EN 13757-7 as int64.
 
 Layout, most significant first: manufacturer (16 bits), id (32 bits, eight hex digits as printed,
 normally decimal), version (8 bits), medium (8 bits). Bit 15 of the manufacturer (hard or soft
@@ -13,7 +13,7 @@ _TEXT: Final = re.compile(r"([A-Za-z@]{3})-([0-9A-Fa-f]{8})-([0-9A-Fa-f]{2})-([0
 
 
 def manufacturer_code(letters: str) -> int:
-    """Three letters to the 15-bit manufacturer code. EN 13757-7: 5 bits a letter, 'A' is 1, '@' is 0."""
+    """Three letters to the manufacturer code. EN 13757-7: 5 bits each, 'A' is 1, '@' is 0."""
     first, second, third = (ord(letter) - 64 for letter in letters.upper())
     return first << 10 | second << 5 | third
 

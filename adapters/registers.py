@@ -73,8 +73,9 @@ class Rows:
 
 
 class Refusal(NamedTuple):
-    """Why an envelope gave no row. `reason` is from a short, documented list; `detail` says what
-    was expected, what came and where.
+    """Why an envelope gave no row.
+
+    `reason` is from a short, documented list; `detail` says what was expected, what came and where.
     """
 
     reason: str
@@ -100,7 +101,7 @@ class Decoded:
 
 
 def empty_rows(count: int) -> Rows:
-    """Rows with every column MISSING (0 for steps, status, quality; -1 for access), to be filled."""
+    """Rows to be filled: MISSING, but 0 for steps, status and quality, -1 for access."""
     column = np.full(count, MISSING, np.int64)
     zeros = np.zeros(count, np.int64)
     return Rows(

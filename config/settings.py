@@ -1,4 +1,4 @@
-"""Everything a utility may set: one TOML file, environment (FJARRVAKT_MQTT__PORT) and secret files."""
+"""Everything a utility may set: one TOML file, the environment and secret files."""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -80,7 +80,7 @@ class Ingest(Section):
 
 
 class Season(Section):
-    """From `valid_from` on, winter limits hold from `winter_from` and summer limits from `summer_from` (MM-DD)."""
+    """From `valid_from` on, when winter and summer limits begin to hold. [MM-DD]"""
 
     valid_from: date = date(1970, 1, 1)
     winter_from: str = Field("10-01", pattern=r"^\d\d-\d\d$")
@@ -138,7 +138,7 @@ class Portal(Section):
 
 
 class Metrics(Section):
-    """Where each role serves /metrics, /livez and /readyz; the portal serves them on its own port. 0: off."""
+    """Where each role serves /metrics, /livez and /readyz; the portal on its own port. 0: off."""
 
     host: str = "127.0.0.1"
     ingest_port: Port = 9101
@@ -147,7 +147,7 @@ class Metrics(Section):
 
 
 class Clock(Section):
-    """A clock that began at `start` (UTC) when real time was `anchor` and runs `speed` times real time.
+    """A clock that stood at `start` when it was `anchor`, and runs `speed` times as fast.
 
     Only the demo and rehearsals set it; without `start` it is the real clock.
     """

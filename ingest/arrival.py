@@ -65,7 +65,7 @@ def judge(candidates: Iterable[Candidate], window_us: int) -> dict[int, Verdict]
 def clashing_meters(
     meter_id: I64, at_us: I64, access: I64, content_hash: I64, window_us: int
 ) -> I64:
-    """Meters of which two readings share a time, or content within the window; the rest need no care.
+    """Meters of which two readings share a time, or content within the window.
 
     All arrays have shape (n,), old rows and new ones together.
     """
@@ -81,7 +81,7 @@ def clashing_meters(
 
 
 def spans(at_us: I64, reach_us: int) -> tuple[I64, I64]:
-    """Few time spans (from, until) that cover [t - reach, t + reach] of every t. shape (m,), m <= n."""
+    """Few time spans (from, until) that cover [t - reach, t + reach] of every t. Shape (m,)."""
     times = np.unique(at_us)
     if not times.size:
         return times, times

@@ -1,18 +1,18 @@
-"""From envelopes to readings: each protocol's decoder over the whole batch, times and owners resolved."""
+"""From envelopes to readings: each protocol's decoder over the whole batch, times resolved."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+
+from adapters import identity as identities
 from adapters.mbus.decode import decode_batch as decode_mbus
 from adapters.mbus.profile import MeterProfiles
 from adapters.modbus.decode import RegisterMap
 from adapters.modbus.decode import decode_batch as decode_modbus
 from adapters.mqtt.decode import decode_batch as decode_mqtt
-from numpy.typing import NDArray
-
-from adapters import identity as identities
 from adapters.registers import MISSING, Decoded, OutdoorTemperature, Refusal, Rows, empty_rows
 
 I64 = NDArray[np.int64]
@@ -61,7 +61,7 @@ class Arrivals:
 
 
 def decode(arrivals: Arrivals, dictionary: Dictionary, future_tolerance_us: int) -> Decoded:
-    """Decode a batch; every row has its time measured, every envelope rows, a temperature or a refusal."""
+    """Decode a batch: every envelope gives rows with their times, a temperature or a refusal."""
     groups: dict[str, list[int]] = {}
     for index, source in enumerate(arrivals.source):
         groups.setdefault(source.partition(":")[0], []).append(index)
@@ -85,7 +85,7 @@ def decode(arrivals: Arrivals, dictionary: Dictionary, future_tolerance_us: int)
 
 
 def _renumbered(part: Decoded, members: I64, arrivals: Arrivals, protocol: str) -> Decoded:
-    """The part's envelope numbers as those of the whole batch; live values get the time of arrival."""
+    """Number the part's envelopes as the batch does; live values get the time of arrival."""
     envelope = members[part.rows.envelope]
     received_us = arrivals.received_us[envelope]
     content_hash = part.rows.content_hash

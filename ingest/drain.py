@@ -9,10 +9,12 @@ import structlog
 
 from config.clock import NowUs
 from config.settings import Ingest
-from ingest import metrics, pipeline
-from ingest.decode import Dictionary
+from ingest import metrics
+from ingest.decode import Arrivals, Dictionary
 from ingest.journal import Journal
+from ingest.pipeline import from_journal, store_batch
 from ingest.registry import Registry, read_registry
+from ingest.settle import Rules, from_archive
 from store import ingest as store
 from store.connection import connect
 
@@ -31,6 +33,7 @@ class Drainer:
 
     def __init__(
         self,
+        *,
         dsn: str,
         journal: Journal,
         dictionary: Dictionary,
@@ -44,7 +47,7 @@ class Drainer:
         self._settings = settings
         self._now_us = now_us
         self._host = host
-        self._batch_settings = pipeline.Settings(
+        self._rules = Rules(
             copy_window_us=settings.copy_window_min * 60_000_000,
             future_tolerance_us=settings.future_tolerance_s * 1_000_000,
         )
@@ -84,10 +87,10 @@ class Drainer:
                 news.clear()
                 continue
             begin = time.perf_counter()
-            arrivals = pipeline.from_journal(entries, journal_id)
-            batch = pipeline.Batch(arrivals, self._dictionary, registry, self._batch_settings)
             last = entries[-1].position
-            pipeline.write_batch(conn, batch, self._now_us(), (journal_id, position, last))
+            self._store(
+                conn, from_journal(entries, journal_id), registry, (journal_id, position, last)
+            )
             position = last
             self._journal.forget(position)
             seconds = time.perf_counter() - begin
@@ -103,11 +106,20 @@ class Drainer:
             telegrams = store.read_waiting(conn, waiting, _RELEASE_ROWS)
             if not telegrams:
                 break
-            arrivals = pipeline.from_archive(telegrams)
-            batch = pipeline.Batch(arrivals, self._dictionary, registry, self._batch_settings)
-            pipeline.write_batch(conn, batch, self._now_us(), None)
+            self._store(conn, from_archive(telegrams), registry, None)
             _log.info("waiting telegrams released", telegrams=len(telegrams))
         return registry
+
+    def _store(
+        self,
+        conn: psycopg.Connection,
+        arrivals: Arrivals,
+        registry: Registry,
+        advance: tuple[int, int, int] | None,
+    ) -> None:
+        store_batch(
+            conn, arrivals, self._dictionary, registry, self._rules, self._now_us(), advance
+        )
 
     def _measure(self) -> None:
         status = self._journal.status()

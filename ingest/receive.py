@@ -3,7 +3,6 @@
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -64,15 +63,16 @@ class Receiver:
     def deliver(
         self, source: str, address: str, payload: bytes, ack: Callable[[], None] = _nobody
     ) -> None:
-        """Hand over what arrived now; `ack` is called after its commit. Blocks while the queue is full."""
+        """Hand over what arrived now; `ack` is called after its commit. May block."""
         self._queue.put(Arrival(Envelope(source, address, self._now_us(), payload), ack))
 
     def _run(self) -> None:
         with Journal(self._path, self._bytes_max) as journal:
             while not (self._stop.is_set() and self._queue.empty()):
                 group = self._take()
-                while group and not self._commit(journal, group):
-                    time.sleep(_RETRY_S)
+                while not self._commit(journal, group):
+                    if self._stop.wait(_RETRY_S):
+                        return  # not acknowledged: the senders still have it
                 for arrival in group:
                     arrival.ack()
 
@@ -89,9 +89,10 @@ class Receiver:
         return group
 
     def _commit(self, journal: Journal, group: list[Arrival]) -> bool:
-        """True when the group is durable; else it must be offered again: nothing is ever dropped."""
+        """True when the group is durable; else offer it again: nothing is ever dropped."""
         try:
-            journal.append([arrival.envelope for arrival in group])
+            if group:
+                journal.append([arrival.envelope for arrival in group])
         except (JournalFullError, sqlite3.OperationalError) as error:
             metrics.JOURNAL_FULL.inc()
             _log.error("journal takes nothing, nothing is acknowledged", error=str(error))

@@ -5,9 +5,9 @@ import threading
 from typing import Final
 
 import structlog
-from config.modbus_maps import load_maps
 
 from config.clock import NowUs
+from config.modbus_maps import load_maps
 from config.profiles import load_profiles
 from config.settings import Settings
 from ingest.decode import Dictionary

@@ -66,7 +66,7 @@ def encode(types: Sequence[str], columns: Sequence[I64]) -> list[bytes]:
 def copy_in(
     conn: psycopg.Connection, table: str, types: Mapping[str, str], columns: Mapping[str, I64]
 ) -> None:
-    """COPY these columns into `table`. `types` maps every column to int2, int4, int8 or timestamptz.
+    """COPY these columns into `table`. `types` maps each to int2, int4, int8 or timestamptz.
 
     Raises psycopg.errors.UniqueViolation and its kin like any statement.
     """

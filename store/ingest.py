@@ -1,4 +1,4 @@
-"""Ingest's way into the database: archive, readings, outdoor temperatures, ledger, journal position."""
+"""Ingest's way into the database: archive, readings, ledger, journal position."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -51,12 +51,12 @@ class OutcomeChange(NamedTuple):
     outcome: int
     reason: str | None
     detail: str | None
-    identity: int | None
-    at_us: int | None
+    identity: int | None = None
+    at_us: int | None = None
 
 
 def open_journal(conn: psycopg.Connection, uuid: str, host: str) -> tuple[int, int]:
-    """(journal id, last position the database has) of a journal, which is made known if it is new."""
+    """(journal id, last position the database has) of a journal, made known if it is new."""
     row = conn.execute(_SQL["open_journal"], {"uuid": uuid, "host": host}).fetchone()
     if row is None:
         raise LookupError("insert into journal returned no row")
@@ -97,13 +97,13 @@ def read_rivals(conn: psycopg.Connection, meter_ids: I64, from_us: I64, until_us
 
 
 def read_archived_rivals(
-    conn: psycopg.Connection, identities: Sequence[int], from_us: int, until_us: int
+    conn: psycopg.Connection, identity: int, from_us: int, until_us: int
 ) -> list[Archived]:
-    """Copies and losers of these meters, measured within [from, until]."""
+    """Copies and losers of this meter, measured within [from, until]."""
     from_at, until_at = utc_list((from_us, until_us))
     rows = conn.execute(
         _SQL["archived_rivals"],
-        {"identities": list(identities), "from_at": from_at, "until_at": until_at},
+        {"identity": identity, "from_at": from_at, "until_at": until_at},
     )
     return [_archived(row) for row in rows]
 
@@ -120,8 +120,8 @@ def waiting_identities(conn: psycopg.Connection) -> list[int]:
 
 
 def _archived(row: tuple[int, datetime, str, str, bytes, str | None]) -> Archived:
-    telegram_id, received_at, *parts = row
-    return Archived(telegram_id, us(received_at), *parts)
+    telegram_id, received_at, source, address, payload, reason = row
+    return Archived(telegram_id, us(received_at), source, address, payload, reason)
 
 
 def write_telegrams(conn: psycopg.Connection, columns: Mapping[str, I64 | Blob]) -> None:
@@ -137,15 +137,12 @@ def write_readings(conn: psycopg.Connection, columns: Mapping[str, I64]) -> None
     copy_in(conn, "reading", READING_TYPES, columns)
 
 
-def supersede(conn: psycopg.Connection, keys: Sequence[tuple[int, int]], reason: str) -> None:
-    """Take rows (time [µs], meter) out of `reading` and keep them as they were."""
+def supersede(conn: psycopg.Connection, rows: Sequence[tuple[str, int, int]]) -> None:
+    """Take rows (reason, time [µs], meter) out of `reading` and keep them as they were."""
+    reasons, at_us, meter_ids = zip(*rows, strict=True)
     conn.execute(
         _SQL["supersede"],
-        {
-            "at": utc_list(at_us for at_us, _ in keys),
-            "meter_ids": [meter_id for _, meter_id in keys],
-            "reason": reason,
-        },
+        {"at": utc_list(at_us), "meter_ids": list(meter_ids), "reasons": list(reasons)},
     )
 
 

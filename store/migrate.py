@@ -2,7 +2,7 @@
 
 import re
 from importlib.resources import files
-from typing import LiteralString, NamedTuple, cast
+from typing import LiteralString, NamedTuple
 
 import psycopg
 
@@ -26,8 +26,7 @@ def available() -> list[Migration]:
     for entry in files("store").joinpath("migrations").iterdir():
         match = _NAME.fullmatch(entry.name)
         if match:
-            sql = cast("LiteralString", entry.read_text("utf-8"))
-            found.append(Migration(int(match[1]), match[2], sql))
+            found.append(Migration(int(match[1]), match[2], entry.read_text("utf-8")))
     return sorted(found)
 
 

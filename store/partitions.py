@@ -1,15 +1,15 @@
-"""Where rows lie in time: TimescaleDB's chunks, or native monthly and yearly partitions made on demand."""
+"""Where rows lie in time: TimescaleDB's chunks, or native partitions made on demand."""
 
 import re
 from datetime import UTC, datetime
-from typing import Final, LiteralString, NamedTuple, cast
+from typing import Final, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
 
 
 class Layout(NamedTuple):
-    """How one table is cut: its time column, months a native partition spans, Timescale's settings."""
+    """How one table is cut: its time column, months in a native partition, Timescale's settings."""
 
     column: str
     months: int
@@ -20,7 +20,7 @@ class Layout(NamedTuple):
 
 
 LAYOUT: Final = {
-    # 7-day chunks hold to a million meters; late rows into compressed chunks are cheap (docs/storage.md).
+    # 7-day chunks hold to a million meters; late rows into compressed chunks are cheap.
     "reading": Layout("at", 1, "7 days", "meter_id", "at", "3 days"),
     "telegram": Layout("received_at", 1, "7 days", "source", "received_at", "3 days"),
     "hour": Layout("start_at", 12, "90 days", "facility_id, commodity", "start_at", "30 days"),
@@ -42,7 +42,7 @@ def have_timescale(conn: psycopg.Connection) -> bool:
 
 def dialect(text: LiteralString, *, hypertables: bool) -> LiteralString:
     """A migration for this server: the partition hints count on plain PostgreSQL only."""
-    return text if hypertables else cast("LiteralString", _HINT.sub(r"\1", text))
+    return text if hypertables else _HINT.sub(r"\1", text)
 
 
 def make_hypertables(conn: psycopg.Connection) -> None:

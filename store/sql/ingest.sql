@@ -44,16 +44,17 @@ where r.meter_id = any(%(meter_ids)s::int[])
 -- archived_rivals --
 -- Copies and losers that may get a row when what beat them moves.
 select telegram_id, received_at, source, address, payload, reason from telegram
-where identity = any(%(identities)s::bigint[]) and outcome in (2, 3)
+where identity = %(identity)s and outcome in (2, 3)
     and reason in ('copy', 'other_content') and at between %(from_at)s and %(until_at)s
 
 -- supersede --
 -- A row that loses its place is kept as it was.
 with gone as (
-    delete from reading r using unnest(%(at)s::timestamptz[], %(meter_ids)s::int[]) as k(at, meter_id)
-    where r.at = k.at and r.meter_id = k.meter_id returning r.*)
+    delete from reading r
+    using unnest(%(at)s::timestamptz[], %(meter_ids)s::int[], %(reasons)s::text[]) as k(at, meter_id, reason)
+    where r.at = k.at and r.meter_id = k.meter_id returning r.*, k.reason)
 insert into reading_superseded(at, meter_id, reason, reading)
-select at, meter_id, %(reason)s, to_jsonb(gone) from gone
+select at, meter_id, reason, to_jsonb(gone) - 'reason' from gone
 
 -- change_outcome --
 -- An archived telegram's outcome after a rival came, or its owner became known.

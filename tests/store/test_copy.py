@@ -12,21 +12,20 @@ pytestmark = pytest.mark.db
 TYPES = {"at": "timestamptz", "big": "int8", "mid": "int4", "small": "int2"}
 
 
-@pytest.fixture
-def table(conn: psycopg.Connection) -> str:
+@pytest.fixture(autouse=True)
+def _tables(conn: psycopg.Connection) -> None:
     conn.execute("create table sample(at timestamptz, big int8, mid int4, small int2)")
     conn.execute("create table sample_text(id int8, word text, bytes bytea)")
-    return "sample"
 
 
-def test_columns_and_nulls_come_back(conn, table):
+def test_columns_and_nulls_come_back(conn):
     columns = {
         "at": np.array([0, 1_700_000_000_123_456, -5], np.int64),
         "big": np.array([1 << 62, MISSING, -1], np.int64),
         "mid": np.array([MISSING, 2**31 - 1, -(2**31)], np.int64),
         "small": np.array([MISSING, MISSING, -(2**15)], np.int64),
     }
-    copy_in(conn, table, TYPES, columns)
+    copy_in(conn, "sample", TYPES, columns)
     query = (
         f"select at, coalesce(big, {MISSING_SQL}), coalesce(mid, {MISSING_SQL}),"
         f" coalesce(small, {MISSING_SQL}) from sample order by at desc"
@@ -41,13 +40,13 @@ def test_columns_and_nulls_come_back(conn, table):
     assert seen[1] is None
 
 
-def test_a_null_that_slips_through_is_an_error(conn, table):
+def test_a_null_that_slips_through_is_an_error(conn):
     conn.execute("insert into sample values (now(), null, 1, 1), (now(), 1, 1, 1)")
     with pytest.raises(ValueError, match="a NULL or another type"):
         copy_out(conn, "select big from sample", ("int8",), {})
 
 
-def test_parameters_reach_the_query(conn, table):
+def test_parameters_reach_the_query(conn):
     conn.execute("insert into sample select now(), n, n, n from generate_series(1, 10) n")
     out = copy_out(
         conn, "select big from sample where mid = any(%(mids)s)", ("int8",), {"mids": [2, 3]}
@@ -70,7 +69,7 @@ def test_parameters_reach_the_query(conn, table):
         max_size=20,
     )
 )
-def test_rows_of_varying_width_come_back(conn, table, rows):
+def test_rows_of_varying_width_come_back(conn, rows):
     conn.execute("delete from sample_text")
     ids, words, blobs = zip(*rows, strict=True)
     copy_rows_in(

@@ -1,0 +1,1 @@
+"""`fjarrvakt demo`: a whole simulated utility through the real path, for people and for CI."""
