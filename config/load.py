@@ -21,7 +21,7 @@ from config.settings import Settings
 
 PREFIX: Final = "FJARRVAKT_"
 
-NOT_SETTINGS: Final = frozenset({"CONFIG", "SHARED", "TEST_DSN"})
+NOT_SETTINGS: Final = frozenset({"CONFIG", "NEW_PASSWORD", "NODE_MODULES", "SHARED", "TEST_DSN"})
 """Names of ours in the environment that mean something else."""
 
 # Kubernetes puts these there for a service called fjarrvakt.

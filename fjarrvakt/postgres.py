@@ -47,6 +47,9 @@ _ORPHANS_S: Final = 60  # how long backends of a killed server may take to notic
 
 Say = Callable[[str], None]
 
+_children: list[subprocess.Popen[bytes]] = []
+"""Servers this process started; they may outlive their handle, but must be reaped by us."""
+
 
 class EmbeddedPostgres:
     """One cluster whose home is `folder`: start, use, stop.
@@ -309,6 +312,7 @@ class EmbeddedPostgres:
                     start_new_session=True,  # Ctrl-C in a terminal is for us, not for the server
                     **self._as_user(),
                 )
+            _children.append(self._child)
             if self._wait_ready():
                 return
             with log.open("rb") as lines:

@@ -1,5 +1,6 @@
 """`bench`: measures what the documentation promises."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,9 +17,13 @@ def bench(
     check: Annotated[
         bool, typer.Option("--check", help="Exit 1 when a figure falls short or is missing.")
     ] = False,
+    write: Annotated[
+        Path | None, typer.Option(help="Write the figures as a Markdown page to this file.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure; without a name and --all, list what can be measured."""
+    from benchmarks import figures as shown
     from benchmarks import registry
 
     names = list(registry.BENCHMARKS)
@@ -36,7 +41,9 @@ def bench(
     if as_json:
         print_json({"figures": [figure.as_dict() for figure in figures]})
     else:
-        typer.echo(registry.table(figures))
+        typer.echo(shown.table(figures))
+    if write is not None:
+        write.write_text(shown.page(figures, seed, "full" if full else "usual"), "utf-8")
     for reason in short:
         say(f"falls short: {reason}")
     if check and short:

@@ -180,8 +180,7 @@ def user_add(
     config: ConfigOption = None,
 ) -> None:
     """Add a person, or change her; asks for the password unless FJARRVAKT_NEW_PASSWORD has it."""
-    import argon2
-
+    from portal.passwords import hash_password
     from store import admin
 
     if "@" not in email:
@@ -193,7 +192,7 @@ def user_add(
             conn,
             email=email.strip().lower(),
             name=name or email,
-            password_hash=argon2.PasswordHasher().hash(password),
+            password_hash=hash_password(password),
             customer_numbers=customer,
             level=level.value,
             language=language,
