@@ -13,10 +13,10 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from config.rules import metering_offset_us
 from config.settings import Settings
 
 PREFIX: Final = "FJARRVAKT_"
@@ -201,9 +201,11 @@ def _contradictions(settings: Settings) -> Iterator[tuple[Path_, str]]:
     """What no single field can know to be wrong."""
     yield from _season_faults(settings)
     try:
-        ZoneInfo(settings.engine.metering_tz)
-    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        metering_offset_us(settings.engine)
+    except KeyError:  # ZoneInfoNotFoundError
         yield ("engine", "metering_tz"), f"unknown time zone {settings.engine.metering_tz!r}"
+    except (ValueError, OSError) as error:
+        yield ("engine", "metering_tz"), str(error)
     for section in ("mbus", "modbus"):
         names: set[str] = set()
         for index, bus in enumerate(getattr(settings, section)):

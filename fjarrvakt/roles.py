@@ -94,8 +94,8 @@ def _ingest(
 def _engine(
     settings: Settings, dsn: str, now_us: NowUs, stop: threading.Event
 ) -> Callable[[], None]:
+    from config.rules import engine_rules
     from engine import worker
-    from fjarrvakt.rules import engine_rules
 
     rules = engine_rules(settings)
     return lambda: worker.run(dsn, rules, now_us, stop)

@@ -123,6 +123,13 @@ def test_secret_from_a_file(tmp_path):
             id="zone",
         ),
         pytest.param(
+            ("[engine.", "[engine]\nmetering_tz = 'Europe/Stockholm'\n[engine."),
+            25,
+            "engine.metering_tz",
+            "changes its offset",
+            id="civil zone",
+        ),
+        pytest.param(
             ("[mqtt]", "[[seasons]]\nwinter_from = '02-30'\n[mqtt]"),
             9,
             "seasons.0.winter_from",
