@@ -4,19 +4,15 @@ A period's numbers come from its sums, never from averages of averages: energy, 
 are added, then divided. The metering day is 24 hours of normal time.
 """
 
-from datetime import date
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from engine.exact import proportion
-from engine.types import DAY_US, HOUR_US, MISSING, EngineRules, Quality
+from engine.types import MISSING, Quality
 
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
-
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 _I = int(Quality.INTERPOLATED)
 _P = int(Quality.PRELIMINARY)
@@ -24,22 +20,18 @@ _C = int(Quality.CORRECTED)
 _X = int(Quality.REJECTED)
 
 ENERGY, VOLUME, E8, E9, WEIGHTED_ENERGY, WEIGHTED_RETURN, HOURS, HOURS_MEASURED, QUALITY = range(9)
+COLUMNS = (
+    "energy_j",
+    "volume_ml",
+    "e8_mlc",
+    "e9_mlc",
+    "weighted_energy_j",
+    "weighted_return_jc",
+    "hours",
+    "hours_measured",
+    "quality",
+)
 """Rows of a day array, and of a sum. [J, ml, ml·°C, ml·°C, J, J·°C, hours, hours, Quality]"""
-
-
-def day_of(at_us: int, offset_us: int) -> int:
-    """Number of the metering day since 1970-01-01 that holds this time."""
-    return (at_us + offset_us) // DAY_US
-
-
-def day_start_us(day: int, offset_us: int) -> int:
-    """When metering day number `day` begins, UTC [µs]."""
-    return day * DAY_US - offset_us
-
-
-def date_of(day: int) -> date:
-    """The date of metering day number `day`."""
-    return date.fromordinal(day + EPOCH_ORDINAL)
 
 
 @njit(cache=True, nogil=True)
@@ -133,12 +125,6 @@ def coefficient_kwh_m3k(energy_j: int, e8_mlc: int, e9_mlc: int) -> float | None
 def specific_flow_m3_mwh(energy_j: int, volume_ml: int) -> float | None:
     """Volume per energy; None without energy. [m3/MWh]"""
     return volume_ml * 3600 / energy_j if energy_j > 0 else None
-
-
-def day_span(first_us: int, until_us: int, rules: EngineRules) -> tuple[int, int]:
-    """First metering day and number of days that hold the hours [first, until). [µs] -> days"""
-    first = day_of(first_us, rules.metering_offset_us)
-    return first, day_of(until_us - HOUR_US, rules.metering_offset_us) - first + 1
 
 
 def warm() -> None:

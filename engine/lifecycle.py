@@ -6,9 +6,9 @@ diagram in docs/alarms.md is drawn from it. Whether the condition holds is decid
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 
 class State(StrEnum):
@@ -132,7 +132,8 @@ class Condition:
     raised_value: int
     extreme_value: int
     window_h: int
-    cleared_value: int | None = None  # None: still holds, or the limit was switched off
+    # None: still holds, or the limit was switched off. It belongs to the transition alone.
+    cleared_value: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +156,41 @@ class Decision:
     condition: Condition | None
     events: tuple[Event, ...]
     reason: str
+
+
+def occurrence_of(row: Sequence[Any]) -> Occurrence:
+    """From occurrence_id, state and the facts of a stored raising, in the order of Condition."""
+    since_us, until_us, season, limit_value, raised_value, extreme_value, window_h = row[2:]
+    condition = Condition(
+        since_us=since_us,
+        until_us=until_us,
+        season=season,
+        limit_value=limit_value,
+        raised_value=raised_value,
+        extreme_value=extreme_value,
+        window_h=window_h,
+    )
+    return Occurrence(occurrence_id=row[0], state=State(row[1]), condition=condition)
+
+
+def facts(condition: Condition) -> dict[str, Any]:
+    """The condition by the names of the stored columns; times as since_us and until_us."""
+    out = asdict(condition)
+    del out["cleared_value"]
+    return out
+
+
+def source(decision: Decision, event: Event) -> tuple[int, int | None]:
+    """The time of the readings an event of the engine stands on [µs], and its value."""
+    condition = decision.condition
+    if condition is None:
+        assert decision.occurrence is not None  # noqa: S101 (only what was stored is withdrawn)
+        return decision.occurrence.condition.since_us, None
+    if event is Event.CLEAR and condition.until_us is not None:
+        return condition.until_us, condition.cleared_value
+    if event is Event.REOPEN and decision.occurrence is not None:
+        return decision.occurrence.condition.until_us or condition.since_us, None
+    return condition.since_us, condition.raised_value
 
 
 def _overlap(old: Condition, new: Condition) -> bool:

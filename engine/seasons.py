@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.days import date_of
+from engine.metering_day import date_of
 from engine.types import SeasonCalendar
 
 

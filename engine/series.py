@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import hours, validation
-from engine.types import HOUR_US, MISSING, EngineRules
+from engine.types import HOUR_US, MISSING, EngineRules, Finding
 
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
@@ -81,7 +81,8 @@ def spread_starts(first: I64, cells: I64, step: int) -> I64:
     """`first[g] + k * step` for the k-th cell of every group g."""
     counts = np.diff(cells)
     within = np.arange(cells[-1]) - np.repeat(cells[:-1], counts)
-    return np.repeat(first, counts) + within * step
+    out: I64 = np.repeat(first, counts) + within * step
+    return out
 
 
 def limits_of(installation: Installation, rules: EngineRules) -> tuple[int, ...]:
@@ -148,44 +149,54 @@ def gather(
 
 
 class Reach(NamedTuple):
-    """What hours a change touches, by group, and whether the loaded readings suffice for them."""
+    """By group: the hours a change touches, and whether enough readings are loaded around it."""
 
     first_us: I64
     until_us: I64
-    covered: NDArray[np.bool_]
+    settled_us: I64  # the last reading whose verdict the change may have touched
+    enough_before: NDArray[np.bool_]
+    enough_after: NDArray[np.bool_]
 
 
 def reach(series: Series, from_us: I64, until_us: I64, rules: EngineRules) -> Reach:
     """The hours [first, until) of each group that readings within [from, until] may have changed.
 
-    from_us, until_us: by series. A group is not covered when its readings begin too late to know
-    where the change's influence begins, or end too early to know where it ends.
+    from_us, until_us: by series. What is not enough may still be all there is: the caller knows.
     """
-    first, before, after = (np.empty(len(series.installations), np.int64) for _ in range(3))
+    first, before, after, last = (np.empty(len(series.installations), np.int64) for _ in range(4))
     validation.reach(
         series.at_us, series.registers[0], series.registers[1], series.starts, series.limits,
-        rules.gap_max_us, from_us, until_us, first, before, after,
+        rules.gap_max_us, from_us, until_us, first, before, after, last,
     )  # fmt: skip
     groups = series.group_series[:-1]
-    start = np.where(before == MISSING, from_us, before)
-    end = np.where(after == MISSING, until_us, after)
-    low = np.minimum.reduceat(start, groups) if groups.size else start
-    high = np.maximum.reduceat(end, groups) if groups.size else end
+    start, end = from_us.copy(), until_us.copy()
+    some = np.flatnonzero(np.diff(series.starts))
+    start[some] = np.minimum(start[some], series.at_us[series.starts[some]])
+    end[some] = np.maximum(end[some], series.at_us[series.starts[some + 1] - 1])
+    low = np.minimum.reduceat(np.where(before == MISSING, start, before), groups)
+    high = np.maximum.reduceat(np.where(after == MISSING, end, after), groups)
     # Boundaries from `low` to `high` may move, with the exactness around both; so may the hours
     # before and behind each of them.
     first_us = -(-(low - rules.exact_us) // HOUR_US) * HOUR_US - HOUR_US
     until = (high + rules.exact_us) // HOUR_US * HOUR_US + HOUR_US
-    known = (first != MISSING) & (before != MISSING) & (after != MISSING)
-    group_of = np.repeat(np.arange(groups.size), np.diff(series.group_series))
-    known &= first <= first_us[group_of] + rules.exact_us
-    covered = np.logical_and.reduceat(known, groups) if groups.size else known
-    return Reach(first_us, until, covered)
+    # The outermost hours need a believed reading beyond their far ends too.
+    members = np.diff(series.group_series)
+    enough_before = (first != MISSING) & (before != MISSING)
+    enough_before &= first <= np.repeat(first_us, members) + rules.exact_us
+    enough_after = (after != MISSING) & (last >= np.repeat(until, members) - rules.exact_us)
+    return Reach(
+        first_us,
+        until,
+        high,
+        np.logical_and.reduceat(enough_before, groups),
+        np.logical_and.reduceat(enough_after, groups),
+    )
 
 
 def make_hours(
     series: Series, first_us: I64, until_us: I64, rules: EngineRules
 ) -> tuple[Hours, U8]:
-    """The hours [first, until) of each group, and every reading's verdict (engine/validation.py)."""
+    """The hours [first, until) of each group, and each reading's verdict (engine/validation.py)."""
     verdict = np.zeros(series.at_us.size, np.uint8)
     validation.judge(
         series.at_us, series.registers[0], series.registers[1], series.starts, series.limits,
@@ -218,3 +229,40 @@ def make_hours(
         first_us=first_us, cells=group_cells, values=values, quality=quality, steps=steps,
     )  # fmt: skip
     return made, verdict
+
+
+class Doubt(NamedTuple):
+    """A finding about one reading."""
+
+    facility_id: int
+    meter_id: int
+    kind: Finding
+    at_us: int
+    detail: str
+
+
+def doubts(
+    series: Series, verdict: U8, first_us: I64, until_us: I64
+) -> tuple[list[tuple[int, int, int]], list[Doubt]]:
+    """What is doubted within [first, until) of each group, and the spans (meter, first, until)."""
+    spans, found = [], []
+    group_of = np.repeat(np.arange(first_us.size), np.diff(series.group_series))
+    for s, (one, g) in enumerate(zip(series.installations, group_of.tolist(), strict=True)):
+        low, high = series.starts[s], series.starts[s + 1]
+        at_us = series.at_us[low:high]
+        begin, end = int(first_us[g]), int(until_us[g])
+        spans.append((one.meter_id, begin, end))
+        doubtful = verdict[low:high] & (validation.NEGATIVE | validation.TOO_LARGE) != 0
+        for i in np.flatnonzero(doubtful & (at_us >= begin) & (at_us < end)).tolist():
+            judged = int(verdict[low + i])
+            before = low + np.flatnonzero(verdict[low : low + i] & validation.ACCEPTED)[-1]
+            old, new = series.registers[:2, before].tolist(), series.registers[:2, low + i].tolist()
+            detail = f"energy {old[0]} -> {new[0]} J, volume {old[1]} -> {new[1]} ml"
+            negative = judged & validation.NEGATIVE
+            kinds = [Finding.NEGATIVE_STEP if negative else Finding.STEP_TOO_LARGE]
+            if judged & validation.EXCHANGED:
+                kinds.append(Finding.EXCHANGE_SUSPECTED)
+            found += [
+                Doubt(one.facility_id, one.meter_id, kind, int(at_us[i]), detail) for kind in kinds
+            ]
+    return spans, found

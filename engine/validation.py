@@ -109,17 +109,19 @@ def reach(
     out_first_us: I64,
     out_before_us: I64,
     out_after_us: I64,
+    out_last_us: I64,
 ) -> None:
     """How far a change of readings within [from_us, until_us] of each series can reach.
 
     Per series: the first time from which the loaded readings are judged as the whole stream would
-    be, the last such time before the change, and the first one after it; MISSING where the window
-    holds none. Such a time is the second of two consecutive readings that agree.
+    be, the last such time before the change, the first one after it, and the last of all; MISSING
+    where the window holds none. Such a time is the second of two consecutive readings that agree.
     """
     for s in range(starts.size - 1):
         out_first_us[s] = MISSING
         out_before_us[s] = MISSING
         out_after_us[s] = MISSING
+        out_last_us[s] = MISSING
         for i in range(starts[s] + 1, starts[s + 1]):
             if at_us[i] - at_us[i - 1] > gap_max_us:
                 agrees = True  # a restart forgets as well
@@ -131,9 +133,9 @@ def reach(
                 out_first_us[s] = at_us[i]
             if at_us[i] < from_us[s]:
                 out_before_us[s] = at_us[i]
-            if at_us[i - 1] > until_us[s]:
+            if at_us[i - 1] > until_us[s] and out_after_us[s] == MISSING:
                 out_after_us[s] = at_us[i]
-                break
+            out_last_us[s] = at_us[i]
 
 
 def warm() -> None:
@@ -142,4 +144,4 @@ def warm() -> None:
     starts = np.array([0, 1])
     limits = np.zeros((1, 6), np.int64)
     judge(one, one, one, starts, limits, 1, np.zeros(1, np.uint8))
-    reach(one, one, one, starts, limits, 1, one, one, one.copy(), one.copy(), one.copy())
+    reach(one, one, one, starts, limits, 1, one, one, *(one.copy() for _ in range(4)))
