@@ -40,7 +40,7 @@ check: install  ## format, lint, types, and the tests that need no server
 bench: install  ## measure everything the documentation promises; rewrites docs/benchmarks.md
 	$(BIN)/fjarrvakt bench --all --write docs/benchmarks.md
 
-docs: install  ## rewrite the generated pages: settings and commands
+docs: install  ## rewrite the generated pages: settings, commands, metrics
 	$(BIN)/python -m fjarrvakt.reference docs
 
 fix: install  ## format, and mend what the linter can

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from adapters import identity
+from config import modbus_maps
 from config.rules import metering_offset_us
 from config.settings import Settings
 
@@ -212,8 +214,21 @@ def _contradictions(settings: Settings) -> Iterator[tuple[Path_, str]]:
             if bus.name in names:
                 yield (section, index, "name"), f"{bus.name!r} names another one already"
             names.add(bus.name)
+    yield from _profile_faults(settings)
     if settings.clock.anchor is not None and settings.clock.start is None:
         yield ("clock", "anchor"), "means nothing without clock.start"
+
+
+def _profile_faults(settings: Settings) -> Iterator[tuple[Path_, str]]:
+    known = modbus_maps.load_maps() if settings.modbus else {}
+    for index, unit in enumerate(settings.modbus):
+        if unit.profile not in known:
+            there = ", ".join(sorted(known))
+            yield ("modbus", index, "profile"), f"no profile {unit.profile!r}; there are {there}"
+        try:
+            identity.parse(unit.meter)
+        except ValueError as error:
+            yield ("modbus", index, "meter"), str(error)
 
 
 def _season_faults(settings: Settings) -> Iterator[tuple[Path_, str]]:

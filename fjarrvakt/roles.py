@@ -20,6 +20,8 @@ from fjarrvakt.version import VERSION
 
 _KERNEL_ROLES: Final = frozenset({"ingest", "engine"})
 
+_BUILD: Final = Gauge("fjarrvakt_build_info", "1; the labels tell what runs", ["version", "role"])
+
 log = structlog.get_logger()
 
 
@@ -35,8 +37,7 @@ def run_role(role: str, settings: Settings, dsn: str, *, tied: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     if tied:
         threading.Thread(target=_end_with_parent, name="tied", daemon=True).start()
-    build = Gauge("fjarrvakt_build_info", "1; the labels tell what runs.", ["version", "role"])
-    build.labels(VERSION, role).set(1)
+    _BUILD.labels(VERSION, role).set(1)
     now_us = make_clock(settings.clock)
     if role == "portal":
         _run_portal(settings, dsn, now_us)

@@ -63,39 +63,13 @@ def warm() -> None:
 
 def check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Print every fault of the settings, or the settings in effect with secrets masked."""
+    from config.render import as_toml
+
     settings = settings_from(config)
     if as_json:
         print_json(settings.model_dump(mode="json"))
     else:
-        for line in _toml(settings.model_dump(mode="json"), ""):
-            typer.echo(line)
-
-
-def _toml(table: dict[str, Any], name: str) -> list[str]:
-    """The settings as a TOML file; what is not set is left out."""
-    import json
-
-    lines = [f"\n[{name}]"] if name else []
-    plain = {key: value for key, value in table.items() if not _is_table(value)}
-    lines += [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}"
-        for key, value in plain.items()
-        if value is not None and value != []
-    ]
-    for key, value in table.items():
-        path = f"{name}.{key}" if name else key
-        if isinstance(value, dict):
-            lines += _toml(value, path)
-        elif _is_table(value):
-            for entry in value:
-                lines += ["", f"[[{path}]]", *_toml(entry, "")]
-    return lines
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
-    )
+        typer.echo(as_toml(settings), nl=False)
 
 
 def version(*, as_json: JsonOption = False) -> None:
