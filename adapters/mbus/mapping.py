@@ -1,0 +1,371 @@
+"""Step 2: record columns to the registers we keep, exact integers (adapters/registers.py).
+
+A register comes from the first record that is its quantity, instantaneous, storage 0, tariff 0,
+subunit 0 and without qualifier; a profile adds records of its own. A value during error state is no
+value: it marks the register only when no live value stands beside it.
+"""
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from adapters.bounds import BOUNDS, INT64_MAX
+from adapters.fnv import Buffer, fnv_span
+from adapters.mbus.columns import (
+    DATE_TIME,
+    DATE_TIME_SUMMER,
+    DURING_ERROR,
+    INSTANTANEOUS,
+    INTEGER,
+    INVALID,
+    METER_ERROR,
+    NO_VALUE,
+    OK,
+    OUT_OF_RANGE,
+    REAL,
+    Records,
+    Telegrams,
+)
+from adapters.mbus.profile import BY_VIF, BY_VOLUME_STEP, ProfileTable
+from adapters.mbus.vif import QUANTITIES, QUANTITY_INDEX, TIME_POINT, UNIT_INDEX, UNITS
+from adapters.registers import MISSING, REGISTER_INDEX, REGISTERS
+
+_HOUR_US: Final = 3_600_000_000
+_POWER_OF_TEN: Final = np.array([10**n for n in range(19)], np.int64)
+
+_ENERGY: Final = REGISTER_INDEX["energy_j"]
+_COOLING: Final = REGISTER_INDEX["cooling_energy_j"]
+_VOLUME: Final = REGISTER_INDEX["volume_ml"]
+_INFO_CODE: Final = REGISTER_INDEX["info_code"]
+_ERROR_H: Final = REGISTER_INDEX["error_h"]
+_OPERATING_H: Final = REGISTER_INDEX["operating_h"]
+_ENERGY_QUANTITY: Final = QUANTITY_INDEX["energy"]
+_POSITIVE: Final = 0x3B
+_NEGATIVE: Final = 0x3C
+
+# Which register a plain quantity is, -1: none.
+_REGISTER_OF: Final = np.full(len(QUANTITIES), -1, np.int8)
+for _quantity, _register in {
+    "energy": "energy_j",
+    "volume": "volume_ml",
+    "power": "power_w",
+    "volume_flow": "flow_l_h",
+    "supply_temperature": "supply_temp_cc",
+    "return_temperature": "return_temp_cc",
+    "on_time": "operating_h",
+    "operating_time": "operating_h",
+    "error_flags": "info_code",
+}.items():
+    _REGISTER_OF[QUANTITY_INDEX[_quantity]] = REGISTER_INDEX[_register]
+
+# From a unit to its register's unit: * numerator / denominator * 10**exponent; 0: it has none.
+_NUMERATOR: Final = np.zeros(len(UNITS), np.int64)
+_DENOMINATOR: Final = np.ones(len(UNITS), np.int64)
+_EXPONENT: Final = np.zeros(len(UNITS), np.int8)
+for _unit, (_n, _d, _e) in {
+    "": (1, 1, 0),
+    "Wh": (3600, 1, 0),
+    "J": (1, 1, 0),
+    "m3": (1, 1, 6),
+    "W": (1, 1, 0),
+    "J/h": (1, 3600, 0),
+    "m3/h": (1, 1, 3),
+    "m3/min": (60, 1, 3),
+    "m3/s": (3600, 1, 3),
+    "degC": (1, 1, 2),
+    "s": (1, 3600, 0),
+    "min": (1, 60, 0),
+    "h": (1, 1, 0),
+    "d": (24, 1, 0),
+}.items():
+    _NUMERATOR[UNIT_INDEX[_unit]] = _n
+    _DENOMINATOR[UNIT_INDEX[_unit]] = _d
+    _EXPONENT[UNIT_INDEX[_unit]] = _e
+
+_LEAST: Final = np.array([BOUNDS[register][0] for register in REGISTERS], np.int64)
+_MOST: Final = np.array([BOUNDS[register][1] for register in REGISTERS], np.int64)
+
+
+@njit(cache=True, nogil=True)
+def scaled(  # noqa: PLR0911 - each step of the product may leave int64
+    mantissa: int, numerator: int, denominator: int, exponent: int
+) -> int:
+    """A mantissa in other units: * numerator / denominator * 10**exponent, rounded half to even.
+
+    MISSING when that cannot be told in int64. Numerator and denominator are positive.
+    """
+    if mantissa == 0:
+        return 0
+    if exponent < -18 or exponent > 18:
+        return MISSING
+    if exponent > 0:
+        factor = int(_POWER_OF_TEN[exponent])
+        if numerator > INT64_MAX // factor:
+            return MISSING
+        numerator *= factor
+    elif exponent < 0:
+        factor = int(_POWER_OF_TEN[-exponent])
+        if denominator > INT64_MAX // 4 // factor:
+            return MISSING
+        denominator *= factor
+    limit = INT64_MAX // numerator
+    if mantissa > limit or mantissa < -limit:
+        return MISSING
+    product = mantissa * numerator
+    if denominator == 1:
+        return product
+    quotient = product // denominator
+    twice = 2 * (product - quotient * denominator)
+    if twice > denominator or (twice == denominator and quotient & 1):
+        quotient += 1
+    return quotient
+
+
+@njit(cache=True, nogil=True)
+def scaled_real(real: float, numerator: int, denominator: int, exponent: int) -> int:
+    """The same for a real value, MISSING when the result is beyond int64."""
+    value = real * numerator / denominator
+    if exponent < 0:
+        value /= float(_POWER_OF_TEN[min(-exponent, 18)])
+    else:
+        value *= float(_POWER_OF_TEN[min(exponent, 18)])
+    if not -9.2e18 < value < 9.2e18:
+        return MISSING
+    return int(np.rint(value))
+
+
+@njit(cache=True, nogil=True)
+def find_profile(identity: int, rules: NDArray[np.int64]) -> int:
+    """Index of the profile for a meter, -1 without one."""
+    manufacturer = identity >> 48 & 0x7FFF
+    version = identity >> 8 & 0xFF
+    medium = identity & 0xFF
+    for i in range(rules.shape[0]):
+        if (
+            rules[i, 0] == manufacturer
+            and rules[i, 1] in (-1, version)
+            and rules[i, 2] in (-1, medium)
+        ):
+            return int(rules[i, 3])
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _plain_register(
+    quantity: int, qualifier: int, function: int, positive: int, negative: int
+) -> int:
+    """The register a record is without a rule of its own, -1 for none."""
+    if qualifier == 0:
+        register = int(_REGISTER_OF[quantity])
+        if function == DURING_ERROR:
+            # On time during error state is how long the meter was in error (EN 1434-3).
+            if register == _OPERATING_H:
+                return _ERROR_H
+            if register == _INFO_CODE:
+                return -1
+        return register
+    if quantity == _ENERGY_QUANTITY:
+        if qualifier == _POSITIVE:
+            return positive
+        if qualifier == _NEGATIVE:
+            return negative
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _volume_step_ml(records: Records, first: int, end: int) -> int:
+    """What one count of the telegram's live volume means [ml], 0 when it has none."""
+    for row in range(first, end):
+        if (
+            _REGISTER_OF[records.quantity[row]] == _VOLUME
+            and records.function[row] == INSTANTANEOUS
+            and records.storage[row] | records.tariff[row] | records.subunit[row] == 0
+            and records.qualifier[row] == 0
+            and records.kind[row] == INTEGER
+        ):
+            unit = records.unit[row]
+            exponent = int(_EXPONENT[unit]) + int(records.exponent[row])
+            if _NUMERATOR[unit] > 0:
+                step = scaled(1, int(_NUMERATOR[unit]), int(_DENOMINATOR[unit]), exponent)
+                return 0 if step == MISSING else max(step, 1)
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _find_rule(keys: NDArray[np.int64], first: int, end: int, key: int) -> int:
+    """The rule of a profile for a record's key, -1 without one."""
+    for rule in range(first, end):
+        if keys[rule] == key:
+            return rule
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _is_sentinel(
+    registers: NDArray[np.int64],
+    values: NDArray[np.int64],
+    first: int,
+    end: int,
+    register: int,
+    value: int,
+) -> bool:
+    """Whether a profile says that this value stands for a fault."""
+    for i in range(first, end):  # noqa: SIM110 - numba compiles no generators here
+        if registers[i] == register and values[i] == value:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _value(
+    kind: int,
+    mantissa: int,
+    real: float,
+    numerator: int,
+    denominator: int,
+    exponent: int,
+    register: int,
+) -> tuple[int, int]:
+    """A record's value in its register's unit. Returns (value, quality)."""
+    if kind == INTEGER:
+        value = scaled(mantissa, numerator, denominator, exponent)
+    elif kind == REAL:
+        value = scaled_real(real, numerator, denominator, exponent)
+    else:
+        return MISSING, INVALID
+    if value > _MOST[register] or value < _LEAST[register]:  # MISSING is less than any
+        return MISSING, OUT_OF_RANGE
+    return value, OK
+
+
+@njit(cache=True, nogil=True)
+def _clock_us(kind: int, local_us: int) -> int:
+    """UTC of the meter's own clock: normal time UTC+1, or summer time when it says so."""
+    if kind == DATE_TIME:
+        return local_us - _HOUR_US
+    return local_us - 2 * _HOUR_US if kind == DATE_TIME_SUMMER else MISSING
+
+
+@njit(cache=True, nogil=True)
+def _map_record(
+    records: Records,
+    row: int,
+    first: int,
+    end: int,
+    profile: int,
+    table: ProfileTable,
+) -> tuple[int, int, int, int]:
+    """What a record is as a register. Returns (register or -1, value, quality, its step or 0)."""
+    rule, positive, negative = -1, -1, -1
+    if profile >= 0:
+        rule = _find_rule(
+            table.record_key,
+            table.record_from[profile],
+            table.record_from[profile + 1],
+            records.key[row],
+        )
+        positive, negative = table.contribution[profile, 0], table.contribution[profile, 1]
+    unit, kind = records.unit[row], records.kind[row]
+    numerator, denominator = int(_NUMERATOR[unit]), int(_DENOMINATOR[unit])
+    exponent = int(_EXPONENT[unit]) + int(records.exponent[row])
+    quality = min(int(records.quality[row]), INVALID)
+    if rule < 0:
+        register = _plain_register(
+            records.quantity[row],
+            records.qualifier[row],
+            records.function[row],
+            positive,
+            negative,
+        )
+    else:
+        register = int(table.record_register[rule])
+        scaling = table.record_scaling[rule]
+        if scaling != BY_VIF:
+            numerator, denominator = table.record_numerator[rule], table.record_denominator[rule]
+            exponent = 0
+        if scaling == BY_VOLUME_STEP:
+            step = _volume_step_ml(records, first, end)
+            if step == 0 or step > INT64_MAX // numerator:
+                return register, MISSING, INVALID, 0
+            numerator *= step
+    if register < 0 or numerator == 0 or (kind == NO_VALUE and quality == OK):
+        return -1, MISSING, OK, 0
+    value = MISSING
+    if quality == OK:
+        value, quality = _value(
+            kind,
+            records.mantissa[row],
+            records.real[row],
+            numerator,
+            denominator,
+            exponent,
+            register,
+        )
+    if value == MISSING or kind != INTEGER or register not in (_ENERGY, _COOLING, _VOLUME):
+        return register, value, quality, 0
+    step = scaled(1, numerator, denominator, exponent)
+    return register, value, quality, 0 if step == MISSING else max(step, 1)
+
+
+@njit(cache=True, nogil=True)
+def map_registers(  # noqa: C901 - the loop that skips what is no live register
+    buffer: Buffer,
+    telegrams: Telegrams,
+    records: Records,
+    table: ProfileTable,
+    meter_clock_us: NDArray[np.int64],
+    content_hash: NDArray[np.int64],
+    registers: NDArray[np.int64],
+    quality: NDArray[np.int64],
+    energy_step_j: NDArray[np.int64],
+    volume_step_ml: NDArray[np.int64],
+) -> None:
+    """Registers of every accepted telegram into its row; the out columns come as `empty_rows`."""
+    for telegram in range(telegrams.error.size):
+        if telegrams.error[telegram] != 0:
+            continue
+        content_hash[telegram] = fnv_span(
+            buffer, telegrams.start[telegram], telegrams.stop[telegram]
+        )
+        profile = find_profile(telegrams.identity[telegram], table.rules)
+        first = telegrams.first_row[telegram]
+        end = first + telegrams.rows[telegram]
+        live, packed = 0, 0
+        for row in range(first, end):
+            function = records.function[row]
+            if records.storage[row] | records.tariff[row] | records.subunit[row] != 0:
+                continue
+            if function not in (INSTANTANEOUS, DURING_ERROR):
+                continue
+            if records.quantity[row] == TIME_POINT:
+                if (
+                    records.qualifier[row] == 0
+                    and function == INSTANTANEOUS
+                    and meter_clock_us[telegram] == MISSING
+                ):
+                    meter_clock_us[telegram] = _clock_us(records.kind[row], records.mantissa[row])
+                continue
+            register, value, problem, step = _map_record(records, row, first, end, profile, table)
+            if register < 0 or live >> register & 1:
+                continue
+            if profile >= 0 and _is_sentinel(
+                table.sentinel_register,
+                table.sentinel_value,
+                table.sentinel_from[profile],
+                table.sentinel_from[profile + 1],
+                register,
+                value,
+            ):
+                value, problem = MISSING, METER_ERROR
+            packed = packed & ~(3 << 2 * register) | problem << 2 * register
+            if function == DURING_ERROR and register != _ERROR_H:
+                continue
+            live |= 1 << register
+            registers[telegram, register] = value
+            if register == _VOLUME:
+                volume_step_ml[telegram] = step
+            elif step > 0 and energy_step_j[telegram] == 0:
+                energy_step_j[telegram] = step
+        quality[telegram] = packed
