@@ -119,6 +119,16 @@ def rule_of(row: Sequence[Any]) -> Rule:
     return Rule(row[0], row[1], row[2], AlarmKind(row[3]), tuple(sorted(limits)))
 
 
+def head(rule: Rule) -> dict[str, Any]:
+    """What an occurrence keeps of its rule, by the names of the stored columns."""
+    return {
+        "rule_id": rule.rule_id,
+        "facility_id": rule.facility_id,
+        "commodity": rule.commodity,
+        "kind": str(rule.kind),
+    }
+
+
 @lru_cache(maxsize=65536)
 def _fingerprint(behaviour: Behaviour, calendars: object, limits: tuple[Limit, ...]) -> int:
     text = repr((METHOD_VERSION, behaviour, calendars, limits)).encode()

@@ -6,7 +6,7 @@ diagram in docs/alarms.md is drawn from it. Whether the condition holds is decid
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -175,7 +175,7 @@ def occurrence_of(row: Sequence[Any]) -> Occurrence:
 
 def facts(condition: Condition) -> dict[str, Any]:
     """The condition by the names of the stored columns; times as since_us and until_us."""
-    out = asdict(condition)
+    out = dict(vars(condition))
     del out["cleared_value"]
     return out
 

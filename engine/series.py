@@ -4,7 +4,7 @@ A series is one meter at one place (an installation); a group is the series of o
 commodity. All arrays are flat, one series or group after another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -191,6 +191,43 @@ def reach(series: Series, from_us: I64, until_us: I64, rules: EngineRules) -> Re
         np.logical_and.reduceat(enough_before, groups),
         np.logical_and.reduceat(enough_after, groups),
     )
+
+
+class Batch(NamedTuple):
+    """Series that are loaded far enough, and the hours of each group to make."""
+
+    series: Series
+    span: Reach
+
+
+def prepare(
+    installations: Sequence[Installation],
+    columns: Sequence[I64],
+    spans: Mapping[int, tuple[int, int]],
+    edge: tuple[bool, bool],
+    rules: EngineRules,
+) -> tuple[set[int], Batch]:
+    """Facilities that need a wider window, and the others ready to compute.
+
+    columns: readings ordered by (meter, time): meter, time, heat and cooling energy, volume, E8, E9,
+    supply and return temperature. spans: readings touched, by facility. [µs] edge: whether the
+    window holds all there is before, and after.
+    """
+    wanted = list(installations)
+    while True:
+        gathered = gather(
+            wanted, columns[0], columns[1], (columns[2], columns[3]), columns[4:], rules
+        )
+        at = np.array([spans[one.facility_id] for one in gathered.installations], np.int64)
+        from_us, until_us = at.reshape(-1, 2).T
+        span = reach(gathered, from_us.copy(), until_us.copy(), rules)
+        enough = (span.enough_before | edge[0]) & (span.enough_after | edge[1])
+        heads = [gathered.installations[i].facility_id for i in gathered.group_series[:-1]]
+        lacking = {head for head, ok in zip(heads, enough, strict=True) if not ok}
+        if not lacking:
+            gone = {one.facility_id for one in installations} - set(heads)
+            return gone, Batch(gathered, span)
+        wanted = [one for one in wanted if one.facility_id not in lacking]
 
 
 def make_hours(

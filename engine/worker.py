@@ -160,7 +160,7 @@ def _make_hours(
             columns = store.readings(conn, sorted({one.meter_id for one in mine}), low, high)
             last = look_us == LOOK_US[-1]
             edge = (last or low <= edges[0], last or high >= edges[1])
-            lacking, batch = _prepare(mine, columns, part, edge, rules)
+            lacking, batch = series.prepare(mine, columns, part, edge, rules)
             far |= {facility: part[facility] for facility in lacking}
             changed, count, doubts = _store_hours(conn, batch, rules)
             touched += changed
@@ -170,52 +170,17 @@ def _make_hours(
     return touched, written, found
 
 
-class _Batch(NamedTuple):
-    """Series that are loaded far enough, and the hours of each group to make."""
-
-    series: series.Series
-    reach: series.Reach
-
-
-def _prepare(
-    installations: Sequence[series.Installation],
-    columns: Sequence[I64],
-    spans: Mapping[int, tuple[int, int]],
-    edge: tuple[bool, bool],
-    rules: EngineRules,
-) -> tuple[set[int], _Batch]:
-    """Facilities that need a wider window, and the others ready to compute.
-
-    edge: whether the window already holds all there is before, and after.
-    """
-    wanted = list(installations)
-    while True:
-        gathered = series.gather(
-            wanted, columns[0], columns[1], (columns[2], columns[3]), columns[4:], rules
-        )
-        at = np.array([spans[one.facility_id] for one in gathered.installations], np.int64)
-        from_us, until_us = at.reshape(-1, 2).T
-        reach = series.reach(gathered, from_us.copy(), until_us.copy(), rules)
-        enough = (reach.enough_before | edge[0]) & (reach.enough_after | edge[1])
-        heads = [gathered.installations[i].facility_id for i in gathered.group_series[:-1]]
-        lacking = {head for head, ok in zip(heads, enough, strict=True) if not ok}
-        if not lacking:
-            gone = {one.facility_id for one in installations} - set(heads)
-            return gone, _Batch(gathered, reach)
-        wanted = [one for one in wanted if one.facility_id not in lacking]
-
-
 def _store_hours(
-    conn: psycopg.Connection, batch: _Batch, rules: EngineRules
+    conn: psycopg.Connection, batch: series.Batch, rules: EngineRules
 ) -> tuple[list[Touched], int, int]:
-    first_us, until_us = batch.reach.first_us, batch.reach.until_us
+    first_us, until_us = batch.span.first_us, batch.span.until_us
     if not first_us.size:
         return [], 0, 0
     made, verdict = series.make_hours(batch.series, first_us, until_us, rules)
     stored = store.hours(conn, made.facility_ids, made.commodities, first_us, until_us)
     changed = blocks.compare(made, stored)
     store.replace_hours(conn, changed.gone, changed.rows)
-    spans, doubted = series.doubts(batch.series, verdict, first_us, batch.reach.settled_us + 1)
+    spans, doubted = series.doubts(batch.series, verdict, first_us, batch.span.settled_us + 1)
     telegrams = store.reading_telegrams(
         conn, [one.meter_id for one in doubted], [one.at_us for one in doubted]
     )
@@ -350,11 +315,12 @@ def _store_alarms(
     old: dict[int, list[lifecycle.Occurrence]] = {}
     for row in occurrences.occurrences(conn, after):
         old.setdefault(row[0], []).append(lifecycle.occurrence_of(row[1:]))
-    transitions = 0
-    for one in judged:
-        rule = one.plan.rule
-        for decision in lifecycle.reconcile(old.get(rule.rule_id, []), one.conditions):
-            transitions += _store_decision(conn, rule, decision, rules, now_us)
+    decided = [
+        (one.plan.rule, decision)
+        for one in judged
+        for decision in lifecycle.reconcile(old.get(one.plan.rule.rule_id, []), one.conditions)
+    ]
+    transitions = _store_decisions(conn, decided, rules, now_us)
     occurrences.replace_checkpoints(
         conn,
         [(one.plan.rule.rule_id, alarms.void_after(one, rules)) for one in judged],
@@ -367,39 +333,42 @@ def _store_alarms(
     return transitions
 
 
-def _store_decision(
+def _store_decisions(
     conn: psycopg.Connection,
-    rule: alarms.Rule,
-    decision: lifecycle.Decision,
+    decided: Sequence[tuple[alarms.Rule, lifecycle.Decision]],
     rules: EngineRules,
     now_us: int,
 ) -> int:
-    old, condition = decision.occurrence, decision.condition
-    facts = {} if condition is None else lifecycle.facts(condition)
-    if old is None:
-        state = lifecycle.State.NORMAL
-        head = {
-            "rule_id": rule.rule_id, "facility_id": rule.facility_id, "commodity": rule.commodity,
-            "kind": str(rule.kind), "state": str(state),
-        }  # fmt: skip
-        occurrence_id = occurrences.add_occurrence(conn, head | facts, now_us)
-    else:
-        state, occurrence_id = old.state, old.occurrence_id
-        if condition is not None and condition != old.condition:
-            occurrences.update_occurrence(conn, {"occurrence_id": occurrence_id} | facts)
-    for event in decision.events:
-        after = lifecycle.step(state, event)
-        source_us, value = lifecycle.source(decision, event)
-        late = now_us - source_us > rules.old_reading_us
-        change = occurrences.Change(
-            occurrence_id, str(event), str(state), str(after), source_us, "engine",
-            decision.reason + ("; judged from old readings" if late else ""), value,
-            event in lifecycle.TOLD, late,
-        )  # fmt: skip
-        occurrences.move_occurrence(conn, change, now_us)
-        TRANSITIONS.labels(str(rule.kind), str(after)).inc()
-        state = after
-    return len(decision.events)
+    fresh = [(rule, one) for rule, one in decided if one.occurrence is None]
+    ids = iter(occurrences.new_ids(conn, len(fresh)) if fresh else [])
+    added, updated, changes = [], [], []
+    for rule, one in decided:
+        facts = {} if one.condition is None else lifecycle.facts(one.condition)
+        if one.occurrence is None:
+            state, occurrence_id = lifecycle.State.NORMAL, next(ids)
+            head = {"occurrence_id": occurrence_id, "state": str(state)}
+            added.append(alarms.head(rule) | head | facts)
+        else:
+            state, occurrence_id = one.occurrence.state, one.occurrence.occurrence_id
+            if one.condition is not None and one.condition != one.occurrence.condition:
+                updated.append({"occurrence_id": occurrence_id} | facts)
+        for event in one.events:
+            after = lifecycle.step(state, event)
+            source_us, value = lifecycle.source(one, event)
+            late = now_us - source_us > rules.old_reading_us
+            reason = one.reason + ("; judged from old readings" if late else "")
+            changes.append(
+                occurrences.Change(
+                    occurrence_id, str(event), str(state), str(after), source_us, "engine",
+                    reason, value, event in lifecycle.TOLD, late,
+                )
+            )  # fmt: skip
+            TRANSITIONS.labels(str(rule.kind), str(after)).inc()
+            state = after
+    occurrences.add_occurrences(conn, added, now_us)
+    occurrences.update_occurrences(conn, updated)
+    occurrences.move_occurrences(conn, changes, now_us)
+    return len(changes)
 
 
 def warm() -> None:

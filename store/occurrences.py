@@ -95,16 +95,24 @@ def occurrences(
     return conn.execute(query("occurrences"), parameters).fetchall()
 
 
-def add_occurrence(conn: psycopg.Connection, row: Mapping[str, Any], now_us: int) -> int:
-    """A new raising, by the columns of alarm_occurrence; times as since_us and until_us."""
-    found = conn.execute(query("add_occurrence"), _timed(row) | {"now": moment(now_us)}).fetchone()
-    assert found is not None  # noqa: S101 (the statement returns what it inserts)
-    return int(found[0])
+def new_ids(conn: psycopg.Connection, count: int) -> list[int]:
+    """Ids for so many new raisings."""
+    return [row[0] for row in conn.execute(query("occurrence_ids"), {"count": count})]
 
 
-def update_occurrence(conn: psycopg.Connection, row: Mapping[str, Any]) -> None:
-    """Other ends or values of a raising that stays."""
-    conn.execute(query("update_occurrence"), _timed(row))
+def add_occurrences(
+    conn: psycopg.Connection, rows: Sequence[Mapping[str, Any]], now_us: int
+) -> None:
+    """New raisings, by the columns of alarm_occurrence; times as since_us and until_us."""
+    now = moment(now_us)
+    with conn.cursor() as cursor:
+        cursor.executemany(query("add_occurrence"), [_timed(row) | {"now": now} for row in rows])
+
+
+def update_occurrences(conn: psycopg.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Other ends or values of raisings that stay."""
+    with conn.cursor() as cursor:
+        cursor.executemany(query("update_occurrence"), [_timed(row) for row in rows])
 
 
 def _or_ever(at_us: int) -> str:
@@ -120,10 +128,14 @@ def _timed(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def move_occurrence(conn: psycopg.Connection, change: Change, now_us: int) -> None:
-    """Store a transition with the new state and, if it is to be told, its outbox event."""
-    row = {**change._asdict(), "source_at": moment(change.source_us), "now": moment(now_us)}
-    conn.execute(query("move_occurrence"), row)
+def move_occurrences(conn: psycopg.Connection, changes: Sequence[Change], now_us: int) -> None:
+    """Store transitions with the new states and, where they are to be told, their outbox events."""
+    now = moment(now_us)
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            query("move_occurrence"),
+            [{**one._asdict(), "source_at": moment(one.source_us), "now": now} for one in changes],
+        )
 
 
 def act(
@@ -148,6 +160,6 @@ def act(
         change = Change(
             occurrence_id, event, row[0], moves[row[0]], now_us, actor, reason, None, False, False
         )
-        move_occurrence(conn, change, now_us)
+        move_occurrences(conn, [change], now_us)
         announce(conn, [row[1]])
     return moves[row[0]]

@@ -160,13 +160,17 @@ join alarm_occurrence o on o.rule_id = t.rule_id and (o.until is null or o.until
 where o.state <> 'withdrawn'
 for update of o
 
+-- occurrence_ids --
+-- Ids drawn before, so that raisings and their transitions go out without waiting for answers.
+select nextval(pg_get_serial_sequence('alarm_occurrence', 'occurrence_id')) from generate_series(1, %(count)s)
+
 -- add_occurrence --
 -- A raising; its life begins with its first transition.
-insert into alarm_occurrence (rule_id, facility_id, commodity, kind, since, until, season, limit_value, raised_value,
+insert into alarm_occurrence (occurrence_id, rule_id, facility_id, commodity, kind, since, until, season, limit_value, raised_value,
                               extreme_value, window_h, state, state_at)
-values (%(rule_id)s, %(facility_id)s, %(commodity)s, %(kind)s, %(since)s, %(until)s, %(season)s, %(limit_value)s,
+overriding system value
+values (%(occurrence_id)s, %(rule_id)s, %(facility_id)s, %(commodity)s, %(kind)s, %(since)s, %(until)s, %(season)s, %(limit_value)s,
         %(raised_value)s, %(extreme_value)s, %(window_h)s, %(state)s, %(now)s)
-returning occurrence_id
 
 -- update_occurrence --
 -- What judging again says of a raising that stays.

@@ -8,7 +8,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from engine import worker
-from engine.types import DAY_US, HOUR_US, MISSING, EngineRules
+from engine.types import HOUR_US, MISSING, EngineRules
 from store import engine as store
 from store import partitions
 from store.copy import copy_in
@@ -193,5 +193,3 @@ def hourly_us(start: str, count: int) -> I64:
     """`count + 1` whole hours from `start`."""
     return us(start) + np.arange(count + 1) * HOUR_US
 
-
-__all__ = ["DAY_US", "HOUR_US"]
