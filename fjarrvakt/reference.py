@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-import click
 import typer
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, SecretStr
@@ -130,7 +129,7 @@ def commands_page() -> str:
     parts = [_COMMANDS]
     root = typer.main.get_command(app)
     for path, command in _walk("fjarrvakt", root):
-        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+        context = typer.Context(command, info_name=path, terminal_width=100, max_content_width=100)
         text = command.get_help(context).replace("Usage: ", "", 1).strip()
         lines = [line.rstrip() for line in text.splitlines()]
         parts.append(f"## {path}\n\n```text\n" + "\n".join(lines) + "\n```\n")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -61,7 +60,8 @@ def run_role(role: str, settings: Settings, dsn: str, *, tied: bool) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # sys.stdin would be locked by us when the interpreter ends
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -41,9 +41,10 @@ def decode(
 def _show(frame: bytes, *, as_json: bool) -> bool:
     """Print one telegram; whether it was understood."""
     from adapters.mbus.decode import decode_one
+    from config.profiles import load_profiles
     from fjarrvakt.commands.cli import print_json, print_table, say
 
-    found = decode_one(frame)
+    found = decode_one(frame, load_profiles())
     if as_json:
         print_json(found)
     elif found["ok"]:
