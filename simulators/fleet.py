@@ -13,7 +13,7 @@ from simulators.building import F64, Load, Registers, Use, load, registers
 from simulators.catalogue import Customer
 from simulators.limits import Limits, suggest_limits
 from simulators.stories import Story
-from simulators.telegrams import COARSE, FINE, HALF_COARSE, Layout
+from simulators.telegrams import COARSE, FINE, HALF_COARSE, Layout, commodity_medium
 from simulators.weather import HOUR_US, outdoor_temp_c
 
 HISTORY_HOURS: Final = 731 * 24
@@ -27,9 +27,6 @@ NAMED: Final = ("Mälarvikens sjukhus", "Serverhallen Berget", "Solsidan 4")
 """Three facilities whose yearly energy is compared with the simulator's own log."""
 
 _COARSE_AREA_M2: Final = 4500
-_HALF_COARSE_AREA_M2: Final = 900
-_MEDIUM_HEAT: Final = 0x04
-_MEDIUM_COOLING: Final = 0x0A  # EN 13757-7 table 13: cooling load meter, outlet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +198,7 @@ def _course(
             identity.manufacturer_code(layout.manufacturer),
             _digits(70_100_001 + 37 * number),
             layout.version,
-            _MEDIUM_COOLING if use is Use.COOLING else _MEDIUM_HEAT,
+            commodity_medium(use),
         ),
         use=use,
         layout=layout,

@@ -1,13 +1,16 @@
 """Receiving from an MQTT broker so that nothing is acknowledged before it is safe.
 
 paho acknowledges when told to (`manual_ack`), and a session that the broker keeps (`clean_start` off,
-a fixed client id) delivers again what was not acknowledged before a crash. `deliver` may block: then
-paho reads no more and TCP pushes back, because brokers have been seen to ignore Receive Maximum.
+a fixed client id) delivers again what was not acknowledged before a crash. The queue between paho's
+thread and the caller's is bounded and its `put` blocks: who takes nothing more pushes back through
+TCP, because brokers have been seen to ignore Receive Maximum.
 """
 
+import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, Literal, NamedTuple
 
 import structlog
 from paho.mqtt.client import Client, MQTTMessage
@@ -18,23 +21,30 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from adapters.backoff import Backoff
 
-Deliver = Callable[[str, bytes, Callable[[], None]], None]
-"""Takes topic, payload and how to acknowledge: to be called, from any thread, once it is stored durably.
-
-May block. If it raises, the connection is dropped and the broker delivers the message again."""
-
-_KEEPALIVE_S: Final = 60  # generous: a blocked `deliver` keeps paho from sending pings
+_KEEPALIVE_S: Final = 60  # generous: a blocked `put` keeps paho from sending pings
 _CONNECT_TIMEOUT_S: Final = 10.0
 _WATCH_S: Final = 0.5
-_STOP_S: Final = 10.0
 
 log = structlog.get_logger()
+
+
+class Message(NamedTuple):
+    """One publication. Call `ack`, from any thread, after it is stored durably and never before.
+
+    It does nothing when the connection the message came by is gone: then it comes again.
+    """
+
+    topic: str
+    payload: bytes
+    ack: Callable[[], None]
 
 
 class MqttSource:
     """A subscription that survives broker, network and our own death.
 
-    `connected` and `alive` tell its state; `received`, `connections` and `acks_dropped` count.
+    `take` gives what has arrived; the caller commits it and acknowledges each message. `protocol` is 5,
+    or 4 for brokers that speak MQTT 3.1.1 only. `connected` and `alive` tell its state; `received`,
+    `connections` and `acks_dropped` count.
     """
 
     def __init__(
@@ -44,19 +54,20 @@ class MqttSource:
         *,
         client_id: str,
         topics: Sequence[str],
-        deliver: Deliver,
         username: str = "",
         password: str = "",
         session_expiry_s: int = 7 * 86400,
-        receive_max: int = 1000,
+        protocol: Literal[4, 5] = 5,
+        queue_max: int = 1000,
         backoff: Backoff | None = None,
     ) -> None:
         self._host, self._port = host, port
         self._client_id, self._topics = client_id, tuple(topics)
-        self._deliver = deliver
+        self._protocol = MQTTProtocolVersion(protocol)
         self._username, self._password = username, password
-        self._session_expiry_s, self._receive_max = session_expiry_s, receive_max
+        self._session_expiry_s, self._queue_max = session_expiry_s, queue_max
         self._backoff = backoff or Backoff()
+        self._messages: queue.Queue[Message] = queue.Queue(queue_max)
         self._stopping = threading.Event()
         # The connection in use. Each has a client of its own, so the object is the epoch of its messages:
         # message ids begin again on a new session, and an old id would acknowledge a stranger.
@@ -82,13 +93,19 @@ class MqttSource:
         self._supervisor.start()
 
     def stop(self) -> None:
-        """Disconnect, keeping the session: what is not acknowledged comes again next time.
-
-        A `deliver` that blocks is left behind after ten seconds; its message is not acknowledged.
-        """
+        """Disconnect, keeping the session: what is not acknowledged comes again next time."""
         self._stopping.set()
         if self._supervisor.is_alive():
-            self._supervisor.join(_STOP_S)
+            self._supervisor.join()
+
+    def take(self, max_count: int, wait_s: float) -> list[Message]:
+        """Up to `max_count` messages: waits at most `wait_s` for the first, not at all for others."""
+        taken: list[Message] = []
+        with suppress(queue.Empty):
+            taken.append(self._messages.get(timeout=wait_s))
+            while len(taken) < max_count:
+                taken.append(self._messages.get_nowait())
+        return taken
 
     def _ack(self, epoch: Client, mid: int, qos: int) -> None:
         with self._epoch_lock:
@@ -102,13 +119,7 @@ class MqttSource:
         while not self._stopping.is_set():
             client = self._new_client()
             try:
-                client.connect(
-                    self._host,
-                    self._port,
-                    keepalive=_KEEPALIVE_S,
-                    clean_start=False,
-                    properties=self._connect_properties(),
-                )
+                self._connect(client)
                 client.loop_start()
                 self._watch(client)
             except (OSError, ValueError) as error:
@@ -129,7 +140,8 @@ class MqttSource:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
+            clean_session=None if self._protocol is MQTTProtocolVersion.MQTTv5 else False,
+            protocol=self._protocol,
             reconnect_on_failure=False,
             manual_ack=True,
         )
@@ -141,11 +153,20 @@ class MqttSource:
         client.on_message = self._on_message
         return client
 
-    def _connect_properties(self) -> Properties:
+    def _connect(self, client: Client) -> None:
+        if self._protocol is not MQTTProtocolVersion.MQTTv5:
+            client.connect(self._host, self._port, keepalive=_KEEPALIVE_S)
+            return
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._session_expiry_s
-        properties.ReceiveMaximum = self._receive_max
-        return properties
+        properties.ReceiveMaximum = self._queue_max
+        client.connect(
+            self._host,
+            self._port,
+            keepalive=_KEEPALIVE_S,
+            clean_start=False,
+            properties=properties,
+        )
 
     def _on_connect(
         self, client: Client, _userdata: Any, flags: Any, reason: Any, _properties: Any
@@ -157,11 +178,17 @@ class MqttSource:
             self._epoch = client
         self.connections += 1
         self._backoff.reset()
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-        client.subscribe([(topic, options) for topic in self._topics])
+        self._subscribe(client)
         log.info(
             "mqtt_connected", host=self._host, port=self._port, session=bool(flags.session_present)
         )
+
+    def _subscribe(self, client: Client) -> None:
+        if self._protocol is not MQTTProtocolVersion.MQTTv5:
+            client.subscribe([(topic, 1) for topic in self._topics])
+            return
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
+        client.subscribe([(topic, options) for topic in self._topics])
 
     def _on_disconnect(
         self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any
@@ -176,11 +203,16 @@ class MqttSource:
                 self._epoch = None
 
     def _on_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        """Hand over and nothing else: an exception that leaves here kills paho's thread in silence."""
+        """Enqueue and nothing else: an exception that leaves here kills paho's thread in silence."""
         try:
             mid, qos = message.mid, message.qos
-            self._deliver(message.topic, message.payload, lambda: self._ack(client, mid, qos))
-            self.received += 1
+            entry = Message(message.topic, message.payload, lambda: self._ack(client, mid, qos))
         except Exception as error:  # noqa: BLE001  # whatever it is, the message must come again
-            log.error("mqtt_deliver_failed", error=f"{type(error).__name__}: {error}")
+            log.error("mqtt_message_failed", error=f"{type(error).__name__}: {error}")
             client.disconnect()
+            return
+        while not self._stopping.is_set():
+            with suppress(queue.Full):
+                self._messages.put(entry, timeout=_WATCH_S)
+                self.received += 1
+                return
