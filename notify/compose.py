@@ -48,7 +48,7 @@ def link(public_url: str, facility_id: int) -> str:
 def compose(happening: Happening, language: str) -> Text:
     """What happened, since when, how it was worked out, what to do. In `sv` or `en`."""
     tongue = wording.language_of(language)
-    what = news(happening.from_state, happening.to_state)
+    what = news(happening.event, happening.from_state)
     value = happening.value if happening.value is not None else happening.raised_value
     title = wording.title(
         happening, what, facility=happening.facility_name, value=value, language=tongue

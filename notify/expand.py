@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from engine.lifecycle import Event, State
+
 OFFERED: Final = frozenset({"portal", "mail"})
 """The channels that exist. A rule may name others; they are passed over, with a reason."""
-
-ACTIVE: Final = frozenset({"unacknowledged", "acknowledged", "shelved", "suppressed"})
-"""States of an alarm whose condition holds; leaving them for a calm one is news."""
-
-CALM: Final = frozenset({"normal", "returned_unacknowledged"})
 
 
 class News(StrEnum):
@@ -44,19 +41,22 @@ class Decision:
     reason: Reason
 
 
-def news(from_state: str, to_state: str) -> News:
-    """What going from one state to another means to a person.
+_EVENTS: Final = frozenset(str(event) for event in Event)
 
-    A person's own act is never news: acknowledging leaves an active alarm active, or ends one that
-    had returned, which was told when it returned.
+_NEWS: Final = {
+    Event.RAISE: News.RAISED,
+    Event.CLEAR: News.CLEARED,
+    Event.WITHDRAW: News.WITHDRAWN,
+}
+
+
+def news(event: str, from_state: str) -> News:
+    """What a transition means to a person.
+
+    A person's own act is never news, nor is what was withdrawn before anybody was told of it.
     """
-    if to_state == "withdrawn":
-        return News.WITHDRAWN if from_state != "pending" else News.NONE
-    if to_state == "unacknowledged":
-        return News.RAISED
-    if from_state in ACTIVE and to_state in CALM:
-        return News.CLEARED
-    return News.NONE
+    what = _NEWS.get(Event(event), News.NONE) if event in _EVENTS else News.NONE
+    return News.NONE if what is News.WITHDRAWN and from_state == State.PENDING else what
 
 
 def expand(

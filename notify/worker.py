@@ -75,7 +75,7 @@ def expand_events(conn: psycopg.Connection, now_us: Callable[[], int]) -> int:
         told = notices = 0
         for event in events:
             decisions = expand(
-                news(event.from_state, event.to_state),
+                news(event.event, event.from_state),
                 portal_only=event.portal_only,
                 channels=event.channels,
                 recipients=event.recipients,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from store.portal import Conn, execute, fetch_row, fetch_rows, fetch_tuples
 

@@ -50,10 +50,10 @@ SENTENCES = [
     pytest.param({"kind": "hourly_power", "value": 1_234_560}, "en",
                  "Kvarngatan 12: the hourly power is 1,234.6 kW, the winter limit is 4.5 kW",
                  id="English habits"),
-    pytest.param({"from_state": "acknowledged", "to_state": "normal"}, "sv",
+    pytest.param({"event": "clear", "from_state": "acknowledged"}, "sv",
                  "Kvarngatan 12: returtemperaturen är åter på rätt sida om vintergränsen 45 °C",
                  id="cleared"),
-    pytest.param({"from_state": "acknowledged", "to_state": "withdrawn"}, "sv",
+    pytest.param({"event": "withdraw", "from_state": "acknowledged"}, "sv",
                  "Kvarngatan 12: alarmet om returtemperaturen är tillbakadraget", id="withdrawn"),
 ]  # fmt: skip
 
@@ -79,9 +79,9 @@ def test_coarse_registers_say_their_window():
 
 
 def test_cooling_is_watched_from_below():
-    cold = order(commodity=2, kind="return_temperature", to_state="unacknowledged")
+    cold = order(commodity=2, kind="return_temperature")
     assert "för kallt" in compose.compose(cold, "sv").body
-    ended = order(commodity=2, to_state="normal", from_state="acknowledged",
+    ended = order(commodity=2, event="clear", from_state="acknowledged",
                   until=datetime(2026, 11, 8, tzinfo=UTC))  # fmt: skip
     assert "varade i 1 dygn 2 h, som lägst 57,1" in compose.compose(ended, "sv").body
 

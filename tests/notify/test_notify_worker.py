@@ -173,7 +173,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("rcpt", "data", "first", "last", "shown", "repeated"), ANSWERS)
-def test_what_the_server_says(  # noqa: PLR0917 - a table's columns
+def test_what_the_server_says(
     conn, people, settings, inbox, rcpt, data, first, last, shown, repeated
 ):
     conn.execute("update alarm_rule set recipients = %s", ([people["maria"]],))

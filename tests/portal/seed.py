@@ -289,3 +289,46 @@ def _fill_outdoor(conn: psycopg.Connection, hours: np.ndarray, outdoor_c: np.nda
         " and start_at < (day + 1)::timestamp at time zone 'Etc/GMT-1')"
         " where outdoor_temp_cc is null"
     )
+
+
+def add_notice(
+    conn: psycopg.Connection, transition_id: int, user_id: int, facility_id: int, title: str
+) -> int:
+    return _id(
+        conn,
+        "insert into notice (transition_id, user_id, facility_id, created_at, title, body)"
+        " values (%s, %s, %s, %s, %s, 'Kontrollera att styrventilen stänger helt.')"
+        " returning notice_id",
+        (transition_id, user_id, facility_id, NOW - timedelta(days=5), title),
+    )
+
+
+def add_readings(
+    conn: psycopg.Connection, facility_id: int, *, until: datetime = NOW, count: int = 48
+) -> None:
+    """Raw registers of each meter by the hour; the newest one's return sensor is faulty."""
+    rows = conn.execute(
+        "select meter_id, commodity from installation where facility_id = %s", (facility_id,)
+    ).fetchall()
+    newest = us(until) // HOUR_US * HOUR_US
+    partitions.ensure(conn, "reading", newest - count * HOUR_US, newest)
+    for meter_id, commodity in rows:
+        supply = 8030 if commodity == 1 else 650
+        for back in range(count):
+            faulty = back == 0 and commodity == 2
+            conn.execute(
+                "insert into reading (at, meter_id, energy_j, volume_ml, power_w, flow_l_h,"
+                " supply_temp_cc, return_temp_cc, quality, content_hash, received_at, stored_at,"
+                " telegram_id, decoder_version) values (to_timestamp(%s / 1e6), %s, %s, %s, 54600,"
+                " 1970, %s, %s, %s, 1, to_timestamp(%s / 1e6) + interval '41 s', now(), 1, 1)",
+                (
+                    newest - back * HOUR_US,
+                    meter_id,
+                    21_137_112_000_000 - back * 196_560_000_000,
+                    118_204_600_000 - back * 1_970_000,
+                    supply,
+                    None if faulty else supply - 2390 if commodity == 1 else 1540,
+                    1 << 16 if faulty else 0,  # return_temp_cc is the ninth register
+                    newest - back * HOUR_US,
+                ),
+            )
