@@ -41,6 +41,7 @@ class Mqtt(Section):
     client_id: str = Field(
         "fjarrvakt-ingest", description="fixed, so that the broker keeps the session"
     )
+    protocol: Literal[4, 5] = Field(5, description="5, or 4 for brokers that speak MQTT 3.1.1 only")
     topics: tuple[str, ...] = ("gw/+/up/#",)
     session_expiry_s: int = Field(7 * 86400, ge=0)
 

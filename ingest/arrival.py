@@ -8,6 +8,7 @@ change nothing before t.
 
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -39,26 +40,27 @@ def judge(candidates: Iterable[Candidate], window_us: int) -> dict[int, Verdict]
 
     The candidates must hold every row in [t - window, ...) and every copy and loser from t on, t
     being the time of the earliest newcomer. The order in which they are given does not matter.
+    Only a row has copies: content that lost its time to another is news when it is heard again.
     """
     verdicts: dict[int, Verdict] = {}
-    first_of: dict[tuple[int, int], Candidate] = {}
-    holder: dict[int, Candidate] = {}
-    for candidate in sorted(set(candidates)):
-        first = first_of.get((candidate.access, candidate.content_hash))
-        if first is not None and candidate.at_us - first.at_us <= window_us:
-            verdicts[candidate.telegram_id] = Verdict.COPY
+    row_of: dict[tuple[int, int], int] = {}
+    by_time = groupby(sorted(set(candidates)), key=lambda one: one.at_us)
+    for at_us, together in by_time:
+        news = []
+        for one in together:
+            row_us = row_of.get((one.access, one.content_hash))
+            if row_us is not None and at_us - row_us <= window_us:
+                verdicts[one.telegram_id] = Verdict.COPY
+            else:
+                news.append(one)
+        if not news:
             continue
-        first_of[candidate.access, candidate.content_hash] = candidate
-        rival = holder.get(candidate.at_us)
-        if rival is None:
-            holder[candidate.at_us] = candidate
-            verdicts[candidate.telegram_id] = Verdict.ROW
-            continue
-        winner = min(candidate, rival, key=lambda one: (one.received_us, one.content_hash))
-        loser = rival if winner is candidate else candidate
-        holder[candidate.at_us] = winner
+        winner = min(news, key=lambda one: (one.received_us, one.content_hash, one.telegram_id))
+        row_of[winner.access, winner.content_hash] = at_us
+        for one in news:
+            same = (one.access, one.content_hash) == (winner.access, winner.content_hash)
+            verdicts[one.telegram_id] = Verdict.COPY if same else Verdict.OTHER_CONTENT
         verdicts[winner.telegram_id] = Verdict.ROW
-        verdicts[loser.telegram_id] = Verdict.OTHER_CONTENT
     return verdicts
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from adapters import identity as identities
 from adapters.mbus.decode import decode_batch as decode_mbus
 from adapters.mbus.profile import MeterProfiles
-from adapters.modbus.decode import RegisterMap
 from adapters.modbus.decode import decode_batch as decode_modbus
+from adapters.modbus.registermap import RegisterMap
 from adapters.mqtt.decode import decode_batch as decode_mqtt
 from adapters.registers import MISSING, Decoded, OutdoorTemperature, Refusal, Rows, empty_rows
 
@@ -19,8 +19,6 @@ I64 = NDArray[np.int64]
 
 DECODER_VERSION: Final = 1
 """Stored with every reading; raise it when a decoder's answer changes."""
-
-_EARLIEST_US: Final = 946_684_800_000_000  # 2000-01-01: no meter we read is older than its clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,18 +116,17 @@ def _together(parts: Sequence[Decoded]) -> Decoded:
 
 
 def _timely(decoded: Decoded, arrivals: Arrivals, tolerance_us: int) -> Decoded:
-    """Refuse what claims a time that cannot be."""
+    """Refuse what claims to be measured after it was received."""
     rows = decoded.rows
     received_us = arrivals.received_us[rows.envelope]
-    bad = (rows.at_us > received_us + tolerance_us) | (rows.at_us < _EARLIEST_US)
+    bad = rows.at_us > received_us + tolerance_us
     for row in np.flatnonzero(bad):
         ahead_s = int(rows.at_us[row] - received_us[row]) // 1_000_000
         decoded.refused[int(rows.envelope[row])] = Refusal(
-            "future" if ahead_s > 0 else "past",
+            "future",
             f"meter {identities.text(int(rows.identity[row]))}: time measured "
-            f"{np.datetime64(int(rows.at_us[row]), 'us')}Z, {abs(ahead_s)} s "
-            f"{'after' if ahead_s > 0 else 'before'} it was received; expected 2000-01-01 to "
-            f"{tolerance_us // 1_000_000} s after reception; check the gateway's clock",
+            f"{np.datetime64(int(rows.at_us[row]), 'us')}Z, {ahead_s} s after it was received; "
+            f"expected at most {tolerance_us // 1_000_000} s; check the gateway's clock",
         )
     if bad.any():
         dropped = np.isin(rows.envelope, rows.envelope[bad])

@@ -44,37 +44,43 @@ class Receiver:
         self._queue: queue.Queue[Arrival] = queue.Queue(maxsize=2 * _GROUP_MAX)
         self._stop = threading.Event()
         self.committed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-
-    def start(self) -> None:
-        """Open the journal in a thread of its own."""
-        self._thread.start()
+        self.finished = threading.Event()
 
     def stop(self) -> None:
-        """Commit what has been delivered and end."""
+        """Take nothing more; `run` commits what has been delivered and ends."""
         self._stop.set()
-        self._thread.join()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread that writes the journal runs."""
-        return self._thread.is_alive()
 
     def deliver(
         self, source: str, address: str, payload: bytes, ack: Callable[[], None] = _nobody
     ) -> None:
-        """Hand over what arrived now; `ack` is called after its commit. May block."""
-        self._queue.put(Arrival(Envelope(source, address, self._now_us(), payload), ack))
+        """Hand over what arrived now; `ack` follows its commit. Blocks while the queue is full.
 
-    def _run(self) -> None:
-        with Journal(self._path, self._bytes_max) as journal:
-            while not (self._stop.is_set() and self._queue.empty()):
-                group = self._take()
-                while not self._commit(journal, group):
-                    if self._stop.wait(_RETRY_S):
-                        return  # not acknowledged: the senders still have it
-                for arrival in group:
-                    arrival.ack()
+        After `stop` it takes nothing and acknowledges nothing.
+        """
+        arrival = Arrival(Envelope(source, address, self._now_us(), payload), ack)
+        while not self._stop.is_set():
+            try:
+                self._queue.put(arrival, timeout=_RETRY_S)
+            except queue.Full:
+                continue
+            return
+
+    def run(self) -> None:
+        """Commit groups and acknowledge them, until stopped; for a thread of its own."""
+        try:
+            with Journal(self._path, self._bytes_max) as journal:
+                while not (self._stop.is_set() and self._queue.empty()):
+                    self._serve(journal)
+        finally:
+            self.finished.set()
+
+    def _serve(self, journal: Journal) -> None:
+        group = self._take()
+        while not self._commit(journal, group):
+            if self._stop.wait(_RETRY_S):
+                return  # not acknowledged: the senders still have it
+        for arrival in group:
+            arrival.ack()
 
     def _take(self) -> list[Arrival]:
         try:

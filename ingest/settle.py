@@ -167,11 +167,11 @@ def _settle_meter(
     identity = int(settlement.rows.identity[new[0]])
     archived = [
         one
-        for one in store.read_archived_rivals(conn, identity, since_us, until_us)
+        for one in store.read_archived_rivals(conn, identity, from_us, until_us)
         if one.telegram_id not in known
     ]
     if archived:
-        _admit(settlement, archived, meter_id, from_us, dictionary, rules)
+        _admit(settlement, archived, meter_id, dictionary, rules)
         new = np.flatnonzero((settlement.meter_id == meter_id) & settlement.wanted())
     old = store.read_rivals(conn, np.array([meter_id]), np.array([since_us]), np.array([until_us]))
     rows, arrivals = settlement.rows, settlement.arrivals
@@ -212,29 +212,19 @@ def _admit(
     settlement: Settlement,
     telegrams: Sequence[store.Archived],
     meter_id: int,
-    from_us: int,
     dictionary: Dictionary,
     rules: Rules,
 ) -> None:
-    """Let copies and losers of the archive take part again.
-
-    A copy from before the earliest newcomer belongs to a row that nothing can change, so it stays
-    out; a loser from there still owns the copies that follow it.
-    """
-    lost = {one.telegram_id for one in telegrams if one.reason == arrival.Verdict.OTHER_CONTENT}
+    """Let copies and losers of the archive take part again."""
     again = from_archive(telegrams)
     rows = decode(again, dictionary, rules.future_tolerance_us).rows
-    beaten = np.isin(again.telegram_id[rows.envelope], np.array(list(lost), np.int64))
-    keep = (rows.at_us >= from_us) | beaten
-    members = np.unique(rows.envelope[keep])
-    again = from_archive([telegrams[index] for index in members])
-    added = {one.name: getattr(rows, one.name)[keep] for one in fields(Rows)}
-    added["envelope"] = np.searchsorted(members, added["envelope"]) + len(settlement.arrivals)
+    added = {one.name: getattr(rows, one.name) for one in fields(Rows)}
+    added["envelope"] = added["envelope"] + len(settlement.arrivals)
     settlement.arrivals = settlement.arrivals.joined(again)
     settlement.rows = Rows(
         **{name: np.concatenate((getattr(settlement.rows, name), added[name])) for name in added}
     )
-    settlement.meter_id = np.append(settlement.meter_id, np.full(int(keep.sum()), meter_id))
+    settlement.meter_id = np.append(settlement.meter_id, np.full(len(rows), meter_id))
 
 
 def from_archive(telegrams: Sequence[store.Archived]) -> Arrivals:

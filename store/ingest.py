@@ -40,7 +40,6 @@ class Archived(NamedTuple):
     source: str
     address: str
     payload: bytes
-    reason: str | None
 
 
 class OutcomeChange(NamedTuple):
@@ -119,9 +118,9 @@ def waiting_identities(conn: psycopg.Connection) -> list[int]:
     return [row[0] for row in conn.execute(_SQL["waiting_identities"])]
 
 
-def _archived(row: tuple[int, datetime, str, str, bytes, str | None]) -> Archived:
-    telegram_id, received_at, source, address, payload, reason = row
-    return Archived(telegram_id, us(received_at), source, address, payload, reason)
+def _archived(row: tuple[int, datetime, str, str, bytes]) -> Archived:
+    telegram_id, received_at, source, address, payload = row
+    return Archived(telegram_id, us(received_at), source, address, payload)
 
 
 def write_telegrams(conn: psycopg.Connection, columns: Mapping[str, I64 | Blob]) -> None:

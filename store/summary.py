@@ -28,7 +28,7 @@ class Pending(NamedTuple):
 
 def outcomes(conn: psycopg.Connection) -> dict[str, int]:
     """Telegrams by outcome, all four named."""
-    found = dict(conn.execute(load("summary")["outcomes"]).fetchall())
+    found: dict[int, int] = dict(conn.execute(load("summary")["outcomes"]).fetchall())
     return {outcome.name.lower(): found.get(outcome.value, 0) for outcome in Outcome}
 
 
@@ -67,7 +67,7 @@ def energy_j(
     return int(row[0]) if row else 0
 
 
-def stored_until(conn: psycopg.Connection) -> datetime | None:
-    """The time of the newest reading; None when there is none."""
-    row = conn.execute(load("summary")["stored_until"]).fetchone()
+def judged_until(conn: psycopg.Connection) -> datetime | None:
+    """The newest hour the engine has made; None when there is none."""
+    row = conn.execute(load("summary")["judged_until"]).fetchone()
     return row[0] if row else None

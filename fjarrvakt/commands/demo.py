@@ -10,10 +10,14 @@ from fjarrvakt.commands.cli import JsonOption
 
 def demo(
     data_dir: Annotated[
-        Path, typer.Option(help="Where the demo keeps its data between runs.")
-    ] = Path("var/demo"),
+        Path | None,
+        typer.Option(
+            help="Where the demo keeps its data between runs: var/demo, with --once nowhere.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other buildings and faults.")] = 1,
-    speed: Annotated[float, typer.Option(min=0.1, help="Times real time.")] = 60.0,
+    speed: Annotated[float, typer.Option(min=0.1, help="Times real time.")] = 1.0,
     *,
     once: Annotated[
         bool, typer.Option("--once", help="Load, live through one day, sum up and end.")

@@ -1,8 +1,8 @@
-"""The demo's master data: the simulated fleet's customers, facilities, meters, rules and one user."""
+"""The demo's master data: the simulated fleet's facilities, meters and rules, and one user."""
 
 import secrets
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import psycopg
 
@@ -14,7 +14,7 @@ from store.readings import utc
 
 EMAIL: Final = "demo@fjarrvakt.example"
 
-COMMODITY: Final = {Use.HEAT: 1, Use.COOLING: 2}
+COMMODITY: Final[dict[Use, Literal[1, 2]]] = {Use.HEAT: 1, Use.COOLING: 2}
 
 
 class Account(NamedTuple):

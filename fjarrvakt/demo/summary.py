@@ -1,4 +1,4 @@
-"""What the demo prints at its end: counted in the database and held against the simulator's own log."""
+"""What the demo prints at its end: counted in the database, held against the simulator's log."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -6,17 +6,19 @@ from typing import Any, Final
 import psycopg
 
 from engine.types import AlarmKind
+from fjarrvakt.demo.master_data import COMMODITY
 from ingest.journal import Journal
 from simulators.building import Use
 from simulators.fleet import NAMED, Fleet
-from fjarrvakt.demo.master_data import COMMODITY
 from store import summary
 from store.readings import utc
 
 _ENERGY_TOLERANCE_KWH: Final = 1e-6  # the log's own print
 
 
-def summarise(conn: psycopg.Connection, journal: Journal, fleet: Fleet, seconds: float) -> dict[str, Any]:
+def summarise(
+    conn: psycopg.Connection, journal: Journal, fleet: Fleet, seconds: float
+) -> dict[str, Any]:
     """The summary as one JSON object."""
     telegrams = summary.outcomes(conn)
     found = summary.alarms(conn)
@@ -52,7 +54,9 @@ def faults(found: dict[str, Any], fleet: Fleet) -> list[str]:
     at_least = len(fleet.facilities) * 17_520
     if telegrams["received"] < at_least:
         wrong.append(f"{telegrams['received']} telegrams received, expected {at_least} or more")
-    wrong += [f"no telegram is {name}" for name in ("quarantined", "waiting") if not telegrams[name]]
+    wrong += [
+        f"no telegram is {name}" for name in ("quarantined", "waiting") if not telegrams[name]
+    ]
     if found["conservation_error_j"]:
         wrong.append(f"hours and registers differ by {found['conservation_error_j']} J")
     wrong += [
@@ -74,7 +78,7 @@ def faults(found: dict[str, Any], fleet: Fleet) -> list[str]:
 
 
 def _yearly(conn: psycopg.Connection, fleet: Fleet) -> dict[str, dict[str, dict[str, float]]]:
-    """Three facilities' energy by calendar year of normal time, ours beside the simulator's. [kWh]"""
+    """Three facilities' energy by year of normal time, ours beside the simulator's. [kWh]"""
     log = fleet.yearly_kwh()
     return {
         f"{name}, {use}": {

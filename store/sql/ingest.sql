@@ -43,7 +43,7 @@ where r.meter_id = any(%(meter_ids)s::int[])
 
 -- archived_rivals --
 -- Copies and losers that may get a row when what beat them moves.
-select telegram_id, received_at, source, address, payload, reason from telegram
+select telegram_id, received_at, source, address, payload from telegram
 where identity = %(identity)s and outcome in (2, 3)
     and reason in ('copy', 'other_content') and at between %(from_at)s and %(until_at)s
 
@@ -67,7 +67,7 @@ where t.received_at = c.received_at and t.telegram_id = c.telegram_id
 
 -- waiting --
 -- Telegrams whose meter now has an owner.
-select t.telegram_id, t.received_at, t.source, t.address, t.payload, t.reason from telegram t
+select t.telegram_id, t.received_at, t.source, t.address, t.payload from telegram t
 where t.outcome = 4 and t.reason = 'unclaimed' and t.identity = any(%(identities)s::bigint[])
 order by t.received_at, t.telegram_id limit %(limit)s
 

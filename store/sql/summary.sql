@@ -42,6 +42,6 @@ from registers g
 select coalesce(sum(h.energy_j), 0)::bigint from hour h join facility f using (facility_id)
 where f.name = %(name)s and h.commodity = %(commodity)s and h.start_at >= %(from_at)s and h.start_at < %(until_at)s
 
--- stored_until --
--- The newest reading there is.
-select max(at) from reading
+-- judged_until --
+-- How far the engine has come.
+select max(start_at) from hour

@@ -59,7 +59,7 @@ Feed = Callable[..., dict[str, int]]
 
 @pytest.fixture
 def feed(facility: psycopg.Connection) -> Feed:
-    """Store one batch of (topic, payload, received [µs]); gives how many telegrams have each outcome."""
+    """Store a batch of (topic, payload, received [µs]); gives the telegrams by outcome."""
     dictionary = Dictionary(profiles=load_profiles(), maps=load_maps())
     position = 0
 

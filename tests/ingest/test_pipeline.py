@@ -1,10 +1,19 @@
 import itertools
 import random
 
+import numpy as np
+import orjson
 import psycopg
 import pytest
 
+from adapters import identity
+from adapters.mbus import encode
+from config.modbus_maps import load_maps
+from config.profiles import load_profiles
+from config.settings import Ingest
+from ingest.decode import Dictionary
 from ingest.drain import Drainer
+from ingest.journal import Journal
 from store import ingest as store
 from tests.ingest.conftest import (
     HOUR_US,
@@ -49,7 +58,7 @@ def test_a_reading_is_stored_with_its_telegram_and_named_in_the_ledger(facility,
         ("gw/north/up/telegram", b"68 0B 0B 68", "quarantined frame"),
         ("gw/north/up/nothing", b"{}", "quarantined topic"),
         (UP, reading(T0_US + 3 * HOUR_US, 1), "quarantined future"),
-        (UP, reading(0, 1), "quarantined past"),
+        (UP, reading(0, 1), "quarantined json"),
         (UP, reading(T0_US, 1, meter="FJV-00000009-01-04"), "waiting unclaimed"),
         (
             "gw/north/up/weather",
@@ -109,24 +118,21 @@ def test_the_first_received_takes_the_row_over_even_when_it_comes_late(facility,
 
 
 def hard_messages() -> list[tuple[str, bytes, int]]:
-    """Copies by several gateways, clashes, a copy that was beaten, news; gateway clocks disagree.
-
-    The hash of our JSON covers its time, so copies here are telegrams of one meter's bytes.
-    """
-    telegram = (
-        "681F1F6808017201000000CB5601046E00000004068403000004147B000000042D5A00000{}B16"
-    )
-    assert telegram
+    """Copies through two gateways, clashes, a copy of a beaten telegram, news; clocks disagree."""
+    messages = []
     minutes = (0, 3, 20, 29, 31, 45, 59, 61, 90)
-    same = [
-        (UP, reading(T0_US + minute * MIN_US, value), T0_US + 2 * HOUR_US + order)
-        for order, (minute, value) in enumerate(itertools.product(minutes, (1, 2)))
-    ]
-    other = [
+    for order, (minute, access) in enumerate(itertools.product(minutes, (1, 2))):
+        frame = encode.telegram(
+            identity.parse(METER), [encode.integer("0406", access, 4)], access=access
+        )
+        stamp = str(np.datetime64(T0_US + minute * MIN_US, "us")) + "Z"
+        payload = orjson.dumps({"time": stamp, "telegram": frame.hex()})
+        topic = f"gw/{('north', 'south')[order % 2]}/up/telegram"
+        messages.append((topic, payload, T0_US + 2 * HOUR_US + order % 5))
+    return messages + [
         (UP, reading(T0_US + minute * MIN_US, 5, meter=OTHER_METER), T0_US + 2 * HOUR_US)
         for minute in minutes
     ]
-    return same + other
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -147,15 +153,11 @@ def test_any_order_and_any_batching_ends_in_the_same_rows(facility, feed, seed):
 
 def test_a_meter_that_gets_an_owner_releases_what_waited(facility, feed, tmp_path):
     stranger = "FJV-00000009-01-04"
-    feed([(UP, reading(T0_US + n * HOUR_US, n, meter=stranger), T0_US + n * HOUR_US) for n in (0, 1)])
+    feed(
+        [(UP, reading(T0_US + n * HOUR_US, n, meter=stranger), T0_US + n * HOUR_US) for n in (0, 1)]
+    )
     assert outcomes(facility) == {"waiting unclaimed": 2}
     claim(facility, stranger)
-    from config.modbus_maps import load_maps
-    from config.profiles import load_profiles
-    from config.settings import Ingest
-    from ingest.decode import Dictionary
-    from ingest.journal import Journal
-
     with Journal(tmp_path / "j.sqlite", 1 << 20) as journal:
         drainer = Drainer(
             dsn="",
@@ -177,4 +179,3 @@ def test_a_second_drainer_of_the_same_journal_is_stopped(facility):
     store.advance_journal(facility, journal_id, position, 10)
     with pytest.raises(store.PositionError, match="another process drains it"):
         store.advance_journal(facility, journal_id, position, 12)
-    assert METER
