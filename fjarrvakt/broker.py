@@ -11,6 +11,7 @@ from pathlib import Path
 from socket import create_connection
 from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
+from fjarrvakt.server_files import is_free
 
 _START_S: Final = 20
 
@@ -32,6 +33,8 @@ def running(folder: Path, port: int, say: Callable[[str], None]) -> Iterator[Bro
 
     Raises BrokerError.
     """
+    if not is_free(port):
+        raise BrokerError(f"the broker does not start: port {port} is taken by another program")
     places = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
     program = shutil.which("mosquitto", path=places)
     if program is not None:

@@ -75,7 +75,7 @@ def journal_writable(path: Path) -> Check:
             finally:
                 journal.close()
         except sqlite3.Error as error:
-            return f"journal {path}: {error}"
+            return f"{path}: {error}"
         return None
 
     return check
@@ -89,7 +89,7 @@ def database_complete(dsn: str) -> Check:
             with connect(dsn, name="fjarrvakt-readyz") as conn:
                 waiting = migrate.pending(conn)
         except psycopg.Error as error:
-            return f"database: {type(error).__name__}"
+            return type(error).__name__
         return f"{len(waiting)} migrations are pending" if waiting else None
 
     return check
