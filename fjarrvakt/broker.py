@@ -11,6 +11,7 @@ from pathlib import Path
 from socket import create_connection
 from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
+
 from fjarrvakt.server_files import is_free
 
 _START_S: Final = 20
