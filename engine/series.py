@@ -209,8 +209,8 @@ def prepare(
 ) -> tuple[set[int], Batch]:
     """Facilities that need a wider window, and the others ready to compute.
 
-    columns: readings ordered by (meter, time): meter, time, heat and cooling energy, volume, E8, E9,
-    supply and return temperature. spans: readings touched, by facility. [µs] edge: whether the
+    columns: readings ordered by (meter, time): meter, time, heat and cooling energy, volume, E8,
+    E9, supply and return temperature. spans: readings touched, by facility [µs]. edge: whether the
     window holds all there is before, and after.
     """
     wanted = list(installations)

@@ -1,7 +1,9 @@
 """A small utility in the database for the engine's tests: facilities, meters, readings, limits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 
 import numpy as np
 import psycopg
@@ -32,6 +34,24 @@ _READING = {
     "telegram_id": "int8",
     "decoder_version": "int2",
 }
+
+
+@contextmanager
+def unjitted(*modules: ModuleType) -> Iterator[None]:
+    """The kernels of these modules as plain Python, those they call included."""
+    compiled = [
+        (module, name, kernel)
+        for module in modules
+        for name, kernel in vars(module).items()
+        if hasattr(kernel, "py_func")
+    ]
+    for module, name, kernel in compiled:
+        setattr(module, name, kernel.py_func)
+    try:
+        yield
+    finally:
+        for module, name, kernel in compiled:
+            setattr(module, name, kernel)
 
 
 def us(text: str) -> int:
@@ -114,7 +134,7 @@ def deliver(
     *,
     commodity: int = 1,
 ) -> None:
-    """Readings with registers (4, n) energy, volume, E8, E9 and their ledger entry, as ingest does."""
+    """Readings with registers (4, n) energy, volume, E8, E9, and their ledger entry."""
     partitions.ensure(conn, "reading", int(at_us.min()), int(at_us.max()))
     none = np.full(at_us.size, MISSING, np.int64)
     zero = np.zeros(at_us.size, np.int64)
@@ -178,7 +198,9 @@ def alarms_of(conn: psycopg.Connection, rule_id: int) -> list[tuple]:
     ).fetchall()
 
 
-def steady(count: int, *, energy_j: int, volume_ml: int, supply_c: int, return_c: Sequence[int]) -> I64:
+def steady(
+    count: int, *, energy_j: int, volume_ml: int, supply_c: int, return_c: Sequence[int]
+) -> I64:
     """Registers (4, count + 1) on whole hours: constant energy and flow, return by the hour."""
     returns = np.resize(np.array(return_c, np.int64), count)
     out = np.zeros((4, count + 1), np.int64)
@@ -192,4 +214,3 @@ def steady(count: int, *, energy_j: int, volume_ml: int, supply_c: int, return_c
 def hourly_us(start: str, count: int) -> I64:
     """`count + 1` whole hours from `start`."""
     return us(start) + np.arange(count + 1) * HOUR_US
-

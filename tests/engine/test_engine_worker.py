@@ -5,6 +5,10 @@ from datetime import date
 import numpy as np
 import psycopg
 import pytest
+
+from engine import worker
+from engine.types import EngineRules
+from store import engine as store
 from tests.engine.plant import (
     HOUR_US,
     RULES,
@@ -20,10 +24,6 @@ from tests.engine.plant import (
     steady,
     us,
 )
-
-from engine import worker
-from engine.types import EngineRules
-from store import engine as store
 
 pytestmark = pytest.mark.db
 
