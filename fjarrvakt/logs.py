@@ -13,7 +13,16 @@ import structlog
 _SECRET_KEY: Final = re.compile(r"password|secret|token|dsn|authorization", re.IGNORECASE)
 _SECRET_TEXT: Final = re.compile(r"(password\s*=\s*|://[^:/@\s]+:)([^\s@]+)", re.IGNORECASE)
 
-_QUIET: Final = ("uvicorn.access", "apscheduler", "pymodbus", "numba", "asyncio", "httpx", "amqtt")
+_QUIET: Final = (
+    "uvicorn.access",
+    "apscheduler",
+    "pymodbus",
+    "numba",
+    "asyncio",
+    "httpx",
+    "amqtt",
+    "mail.log",
+)
 """Libraries that say more than we want below a warning."""
 
 

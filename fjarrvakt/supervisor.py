@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -49,12 +50,16 @@ class _Process:
 class Supervisor:
     """The role processes of one installation; for one thread.
 
-    `config` and `environ` are what the roles read their settings from.
+    `config` and `environ` are what the roles read their settings from; `log` is a file for what
+    they say, without one it goes where this process's own words go.
     """
 
-    def __init__(self, config: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, config: Path | None, environ: Mapping[str, str], *, log: Path | None = None
+    ) -> None:
         self._config = config
         self._environ = dict(environ)
+        self._log = log
         self._processes: dict[str, _Process] = {}
 
     def start(self, roles: Sequence[str]) -> None:
@@ -108,12 +113,16 @@ class Supervisor:
         if self._config is not None:
             command += ["--config", str(self._config)]
         process.started = time.monotonic()
-        process.popen = subprocess.Popen(  # noqa: S603 - ourselves
-            command,
-            env=self._environ,
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C reaches us, and we stop them in order
-        )
+        with ExitStack() as stack:
+            out = stack.enter_context(self._log.open("ab")) if self._log else None
+            process.popen = subprocess.Popen(  # noqa: S603 - ourselves
+                command,
+                env=self._environ,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,  # Ctrl-C reaches us, and we stop them in order
+            )
 
     def _bury(self, process: _Process, code: int) -> None:
         assert process.popen is not None  # noqa: S101 - the caller has looked

@@ -13,12 +13,13 @@ import typer
 from fjarrvakt import logs
 from fjarrvakt.broker import BrokerError
 from fjarrvakt.commands.cli import print_json, say
-from fjarrvakt.demo.play import DemoError, play, play_once
+from fjarrvakt.demo.play import LOG, DemoError, play, play_once
 from fjarrvakt.postgres import EmbeddedPostgres
 from fjarrvakt.server_files import PostgresError
 from fjarrvakt.supervisor import RoleError
 
 _FAILED: Final = 1
+_LAST_WORDS: Final = 40
 
 
 def main(*, data_dir: Path | None, seed: int, speed: float, once: bool, as_json: bool) -> int:
@@ -59,5 +60,9 @@ def _folder(given: Path | None) -> Iterator[Path]:
         folder = Path(name)
         try:
             yield folder
+        except Exception:
+            if (log := folder / LOG).exists():
+                say("\n".join(log.read_text(errors="replace").splitlines()[-_LAST_WORDS:]))
+            raise
         finally:
             EmbeddedPostgres(folder / "postgres").destroy()

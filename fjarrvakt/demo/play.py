@@ -35,6 +35,7 @@ from store.connection import connect
 from store.migrate import migrate
 from store.readings import us
 
+LOG: Final = "roles.log"
 _DAY_US: Final = 24 * 3_600_000_000
 _ONCE_SPEED: Final = 1_920.0  # a simulated day in 45 s
 _LOAD_S_MAX: Final = 900.0
@@ -130,7 +131,7 @@ def play_once(
 
 
 def _set_stage(folder: Path, state: State, stack: ExitStack, stop: threading.Event) -> Stage:
-    say(f"The demo's data are in {folder.resolve()}")
+    say(f"The demo's data are in {folder.resolve()}, what its roles say in {LOG} there")
     fleet = build_fleet(state.seed, state.live_us)
     ports = Ports.free()
     served = stack.enter_context(broker.running(folder / "broker", ports.broker, say))
@@ -156,7 +157,8 @@ def _set_stage(folder: Path, state: State, stack: ExitStack, stop: threading.Eve
 def _roles(stage: Stage, clock: Clock) -> Iterator[Supervisor]:
     """Every role as a process of its own, by this clock."""
     environ = installation.role_environ(os.environ, stage.database.dsn)
-    supervisor = Supervisor(write_config(stage.folder, stage.settings, clock), environ)
+    config = write_config(stage.folder, stage.settings, clock)
+    supervisor = Supervisor(config, environ, log=stage.folder / LOG)
     supervisor.start(ROLES)
     try:
         yield supervisor
@@ -249,8 +251,8 @@ def _breathe(stage: Stage, supervisor: Supervisor, deadline: float, what: str) -
         status, waits = stage.journal.status(), summary.pending(stage.conn)
         raise DemoError(
             f"{what} takes too long: {status.depth} envelopes in the journal, {waits.ledger} "
-            f"ledger entries, {waits.events} events and {waits.deliveries} deliveries still wait; the log "
-            "above tells why"
+            f"ledger entries, {waits.events} events and {waits.deliveries} deliveries still "
+            f"wait; {stage.folder / LOG} tells why"
         )
 
 
