@@ -99,7 +99,7 @@ def load_map(path: Path) -> RegisterMap:
         raise MapError(f"{path}: {error}") from None
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}, got {fault['input']!r:.60}"
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, got {fault['input']!r:.60}"
             for fault in error.errors()
         )
         raise MapError(f"{path}: {faults}") from None
@@ -122,9 +122,7 @@ def load_map(path: Path) -> RegisterMap:
 def _point(where: str, point: _Point, table: _Map) -> Point:
     """The point with its place on the wire and its whole scale."""
     if point.kept not in UNITS:
-        raise MapError(
-            f"{where}.register: unknown {point.kept!r}; known: {', '.join(REGISTERS)}"
-        )
+        raise MapError(f"{where}.register: unknown {point.kept!r}; known: {', '.join(REGISTERS)}")
     units = UNITS[point.kept]
     if point.unit not in units:
         raise MapError(
@@ -142,8 +140,8 @@ def _point(where: str, point: _Point, table: _Map) -> Point:
     )
     if made.address < 0 or made.address + made.count > 65536:
         raise MapError(
-            f"{where}.address: {point.address} with address_base {table.address_base} lies outside the "
-            "65536 addresses of Modbus"
+            f"{where}.address: {point.address} with address_base {table.address_base} lies outside "
+            "the 65536 addresses of Modbus"
         )
     too_wide = [mark for mark in point.invalid if mark >= 1 << 8 * made.size]
     if too_wide:

@@ -1,4 +1,4 @@
-"""A building on district heating or cooling: what it draws hour by hour, and what its meter counts."""
+"""A building on district heating or cooling: what it draws by the hour, what its meter counts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,8 @@ from simulators.weather import local_hours, memory_noise
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-# Energy per volume and kelvin of water, EN 1434-1, at the temperature of the flow sensor (return pipe).
+# Energy per volume and kelvin of water, EN 1434-1, at the temperature of the flow sensor (return
+# pipe).
 _COEFFICIENT_AT_C: Final = (5.0, 15.0, 35.0, 45.0, 70.0, 85.0)
 _COEFFICIENT_KWH_M3K: Final = (1.1668, 1.1633, 1.1536, 1.1497, 1.1381, 1.1303)
 
@@ -31,8 +32,9 @@ class Building:
     """The physics of one building.
 
     `loss_kw_k` is the power per kelvin below (cooling: above) `balance_temp_c`; `base_kw` the mean
-    load that does not ask for the weather: hot water, or server rooms. `profile` is the load's shape
-    over the week, 168 hours from Monday 00, mean 1. `return_offset_c` tells good substations from poor.
+    load that does not ask for the weather: hot water, or server rooms. `profile` is the load's
+    shape over the week, 168 hours from Monday 00, mean 1. `return_offset_c` tells good substations
+    from poor.
     """
 
     use: Use
@@ -80,8 +82,8 @@ def load(building: Building, seed: tuple[int, ...], outdoor_c: F64, start_us: in
     space_kw = building.loss_kw_k * np.maximum(0.0, building.balance_temp_c - felt_c) * (1 + slow)
     water_kw = building.base_kw * week * (1 + 0.18 * fast)
     power_kw = space_kw + water_kw
-    # Radiators return warmer the colder it is; hot water circulation returns at about 50 °C whatever
-    # the weather, which is why a building's return rises in summer.
+    # Radiators return warmer the colder it is; hot water circulation returns at about 50 °C
+    # whatever the weather, which is why a building's return rises in summer.
     space_return_c = 29.0 + 0.32 * np.maximum(0.0, building.balance_temp_c - felt_c)
     share = water_kw / power_kw
     return Load(
@@ -107,13 +109,15 @@ def _cooling(
 
 
 def registers(load: Load, *, use: Use) -> Registers:
-    """The counters of a meter that started at zero: V = E / (k * dT), E8 = V * supply, E9 = V * return."""
+    """Counters that started at zero: V = E / (k * dT), E8 = V * supply, E9 = V * return."""
     energy_wh = np.rint(load.power_kw * 1000).astype(np.int64)
     cooling_k = load.supply_temp_c - load.return_temp_c
     if use is Use.COOLING:
         cooling_k = -cooling_k
     if np.any(cooling_k <= 0):
-        raise ValueError("a building must change the temperature of its water; supply equals return")
+        raise ValueError(
+            "a building must change the temperature of its water; supply equals return"
+        )
     coefficient = np.interp(load.return_temp_c, _COEFFICIENT_AT_C, _COEFFICIENT_KWH_M3K)
     volume_ml = np.rint(energy_wh * 1000 / (coefficient * cooling_k)).astype(np.int64)
     return Registers(
@@ -136,6 +140,6 @@ def _felt_temp_c(outdoor_c: F64) -> F64:
 
 
 def _profile(profile: tuple[float, ...], start_us: int, hours: int) -> F64:
-    """The week's shape laid over the hours; 1970-01-01 was a Thursday, so Monday is day 4 of that week."""
+    """The week's shape laid over the hours; 1970-01-01 was a Thursday, three days after Monday."""
     hour_of_week = (local_hours(start_us, hours).astype(np.int64) + 3 * 24) % 168
     return np.asarray(profile)[hour_of_week]

@@ -1,4 +1,4 @@
-"""Forty invented facilities, their owners and their ways of living. No such place, firm or number exists."""
+"""Forty invented facilities and their owners. No such place, firm or number exists."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,7 @@ from simulators.building import Building, Use
 
 @dataclass(frozen=True, kw_only=True)
 class Customer:
-    """Who owns facilities. The third digit of a real organisation number is never below two; these are."""
+    """Who owns facilities. No real organisation number has a third digit below two; these do."""
 
     number: str
     name: str
@@ -31,11 +31,17 @@ class Kind:
 
 CUSTOMERS: Final = (
     Customer(number="100201", name="Älvkvarnens Bostäder AB", organisation_number="551001-0019"),
-    Customer(number="100202", name="Granviks kommun, Fastigheter", organisation_number="211001-0028"),
+    Customer(
+        number="100202", name="Granviks kommun, Fastigheter", organisation_number="211001-0028"
+    ),
     Customer(number="100203", name="Brf Tallbacken i Granvik", organisation_number="711001-0035"),
-    Customer(number="100204", name="Norrbro Kontor och Handel AB", organisation_number="551001-0043"),
+    Customer(
+        number="100204", name="Norrbro Kontor och Handel AB", organisation_number="551001-0043"
+    ),
     Customer(number="100205", name="Region Mälarviken", organisation_number="231001-0059"),
-    Customer(number="100206", name="Villaägarna Solsidan ek. för.", organisation_number="761001-0063"),
+    Customer(
+        number="100206", name="Villaägarna Solsidan ek. för.", organisation_number="761001-0063"
+    ),
 )
 
 KINDS: Final = {
@@ -104,7 +110,9 @@ FACILITIES: Final = (
 )
 
 
-def building(kind_name: str, use: Use, area_m2: int, built: int, chance: np.random.Generator) -> Building:
+def building(
+    kind_name: str, use: Use, area_m2: int, built: int, chance: np.random.Generator
+) -> Building:
     """The physics of a facility; `chance` gives each building its own habits."""
     kind = KINDS[kind_name]
     age = 1.12 if built < 1965 else 0.82 if built > 2004 else 1.0
@@ -146,7 +154,9 @@ def _comfort_week() -> tuple[float, ...]:
     """Comfort cooling follows people and sun, and rests only partly at night."""
     hour = np.arange(24)
     weekday = 0.5 + 1.0 * _bump(hour, 14, 4.0)
-    return _mean_one(np.concatenate((np.tile(weekday, 5), np.tile(0.5 + 0.3 * _bump(hour, 14, 4.0), 2))))
+    return _mean_one(
+        np.concatenate((np.tile(weekday, 5), np.tile(0.5 + 0.3 * _bump(hour, 14, 4.0), 2)))
+    )
 
 
 def _bump(hour: NDArray[np.int64], middle: float, width: float) -> NDArray[np.float64]:

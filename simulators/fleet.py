@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Meter:
     identity: int
     use: Use
     layout: Layout
-    energy_register: str
+    energy_register: Literal["energy_j", "cooling_energy_j"]
     gateways: tuple[str, ...]
     live: str
     qs_l_h: int
@@ -62,7 +62,7 @@ class Facility:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """One meter's whole life: load and counters by the hour from the fleet's start, and its healthy limits."""
+    """One meter's life: load and counters by the hour from the fleet's start, healthy limits."""
 
     facility: int
     meter: Meter
@@ -77,7 +77,10 @@ class Course:
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """Everything simulated. Hour i of every array begins at `start_us` + i hours; live time begins at `live_us`."""
+    """Everything simulated.
+
+    Hour i of every array begins at `start_us` + i hours; live time begins at `live_us`.
+    """
 
     seed: int
     start_us: int
@@ -104,8 +107,10 @@ class Fleet:
         return int(shown[last] - shown[first]) * 3600
 
     def yearly_kwh(self) -> dict[str, dict[str, dict[int, float]]]:
-        """The log by facility, use and calendar year of normal time; of the first and last year only what
-        lies within the history. [kWh]"""
+        """The log by facility, use and calendar year of normal time. [kWh]
+
+        Of the first and last year only what lies within the history.
+        """
         first_year, last_year = (_year(at_us) for at_us in (self.start_us, self.live_us - 1))
         years: dict[str, dict[str, dict[int, float]]] = {}
         for course in self.courses:
@@ -119,22 +124,22 @@ class Fleet:
         return years
 
     def hour_index(self, at_us: int) -> int:
-        """Which hour boundary a time is; ValueError when it is none, or outside the fleet's life."""
+        """Which hour boundary a time is; ValueError when none, or outside the fleet's life."""
         index, rest = divmod(at_us - self.start_us, HOUR_US)
         if rest or not 0 <= index <= self.outdoor_temp_c.size:
-            raise ValueError(
-                f"{datetime.fromtimestamp(at_us / 1e6, UTC)} is no whole hour of the simulated time, which "
-                f"runs from {datetime.fromtimestamp(self.start_us / 1e6, UTC)} "
-                f"to {datetime.fromtimestamp(self.end_us / 1e6, UTC)}"
+            moment, first, last = (
+                datetime.fromtimestamp(time_us / 1e6, UTC)
+                for time_us in (at_us, self.start_us, self.end_us)
             )
+            raise ValueError(f"{moment} is no whole hour of the simulated time, {first} to {last}")
         return int(index)
 
 
 def build_fleet(seed: int, live_us: int, history_hours: int = HISTORY_HOURS) -> Fleet:
     """The fleet of a seed whose history ends, and whose live time begins, at `live_us`.
 
-    `live_us` is cut to the whole hour. The same seed and end give the same numbers, so a fleet that is
-    built again later lives on where it was.
+    `live_us` is cut to the whole hour. The same seed and end give the same numbers, so a fleet that
+    is built again later lives on where it was.
     """
     live_us -= live_us % HOUR_US
     start_us = live_us - history_hours * HOUR_US
@@ -203,9 +208,7 @@ def _course(
         use=use,
         layout=layout,
         # A meter in a building with both shows its cooling in a register of its own.
-        energy_register="cooling_energy_j"
-        if use is Use.COOLING and draws == "HC"
-        else "energy_j",
+        energy_register="cooling_energy_j" if use is Use.COOLING and draws == "HC" else "energy_j",
         gateways=_gateways(number),
         live=_LIVE_PROTOCOL.get(number, "mqtt"),
         qs_l_h=int(3 * np.diff(counted.volume_ml).max() / 1000) + 100,
@@ -217,7 +220,7 @@ _LIVE_PROTOCOL: Final = {26: "mbus", 29: "modbus"}  # two villas that are polled
 
 
 def _layout(area_m2: int, number: int) -> Layout:
-    """Every third meter shows coarse registers, as most calculators do; the others are read in full."""
+    """Every third meter shows coarse registers, as calculators do; others are read in full."""
     if number % 3 or number in _LIVE_PROTOCOL:
         return FINE
     return COARSE if area_m2 >= _COARSE_AREA_M2 else HALF_COARSE
@@ -226,7 +229,11 @@ def _layout(area_m2: int, number: int) -> Layout:
 def _gateways(number: int) -> tuple[str, ...]:
     """Eight meters behind a gateway; a neighbour hears the first of them too."""
     own = number // 8
-    return (f"gw-{own + 1:02}", f"gw-{(own + 1) % 6 + 1:02}") if number % 8 == 0 else (f"gw-{own + 1:02}",)
+    return (
+        (f"gw-{own + 1:02}", f"gw-{(own + 1) % 6 + 1:02}")
+        if number % 8 == 0
+        else (f"gw-{own + 1:02}",)
+    )
 
 
 def _facility(index: int, meters: tuple[Meter, ...]) -> Facility:

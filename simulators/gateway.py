@@ -21,7 +21,7 @@ class Publication(NamedTuple):
 
 
 class Gateway:
-    """A connected publisher; `publish` returns when the broker has all of it (QoS 1)."""
+    """A connected publisher, MQTT 3.1.1 like most real gateways, QoS 1."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -50,7 +50,7 @@ def connected_gateway(host: str, port: int, client_id: str) -> Iterator[Gateway]
     Raises OSError when the broker cannot be reached, TimeoutError when it does not answer.
     """
     client = Client(
-        CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5
+        CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv311
     )
     client.max_inflight_messages_set(_INFLIGHT)
     client.max_queued_messages_set(0)

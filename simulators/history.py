@@ -1,4 +1,4 @@
-"""What the fleet's gateways publish, in time order: years at once for a start, quarters while it lives."""
+"""What the fleet's gateways publish, in time order: years at once, then quarters of an hour."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,14 +20,17 @@ _CHUNK: Final = 7 * 24  # moments handed over at a time
 _COPY_DELAY_US: Final = 4_000_000
 _COPY_EVERY_H: Final = 7 * 24
 _GARBAGE_EVERY_H: Final = 45 * 24
+_GARBAGE_KINDS: Final = 5
 _STRANGER_EVERY_H: Final = 24
 _STRANGER_SINCE_H: Final = 30 * 24  # of these last hours before live time
 _STRANGER: Final = identity.parse("FJV-79999991-01-04")
 
 
 class Planted(NamedTuple):
-    """Messages of the past that must not become readings: garbage to quarantine, a stranger's to wait, and
-    copies heard by a second gateway."""
+    """Messages of the past that must not become readings.
+
+    Garbage goes to quarantine, a stranger's telegrams wait, copies by a second gateway are known.
+    """
 
     garbage: int
     stranger: int
@@ -44,7 +47,7 @@ def history(fleet: Fleet, since_us: int, until_us: int) -> Iterator[list[Publica
 
 
 def live_publications(fleet: Fleet, since_us: int, until_us: int) -> list[Publication]:
-    """What gateways publish from `since_us` until before `until_us`; meters that are polled are left out."""
+    """What gateways publish from `since_us` until before `until_us`, without polled meters."""
     pushed = tuple(course for course in fleet.courses if course.meter.live == "mqtt")
     return [
         publication
@@ -58,7 +61,7 @@ def planted(fleet: Fleet) -> Planted:
     hours = range((fleet.live_us - fleet.start_us) // HOUR_US)
     return Planted(
         garbage=sum(hour % _GARBAGE_EVERY_H == _GARBAGE_EVERY_H - 1 for hour in hours)
-        * len(_garbage(b"\x68\x03\x03\x68\x08\x01\x72\x00\x16", "")),
+        * _GARBAGE_KINDS,
         stranger=sum(_stranger_speaks(fleet, hour) for hour in hours),
         copies=sum(hour % _COPY_EVERY_H == _COPY_EVERY_H - 1 for hour in hours)
         * sum(len(course.meter.gateways) > 1 for course in fleet.courses),
@@ -76,9 +79,7 @@ def _moments(fleet: Fleet, since_us: int, until_us: int) -> Iterator[I64]:
         yield from (at_us[start : start + _CHUNK] for start in range(0, at_us.size, _CHUNK))
 
 
-def _publications(
-    fleet: Fleet, courses: tuple[Course, ...], at_us: I64
-) -> list[Publication]:
+def _publications(fleet: Fleet, courses: tuple[Course, ...], at_us: I64) -> list[Publication]:
     frames = [telegrams(fleet, course, at_us) for course in courses]
     topics = [f"gw/{course.meter.gateways[0]}/up/telegram" for course in courses]
     hours = ((at_us - fleet.start_us) // HOUR_US).tolist()
@@ -108,7 +109,7 @@ def _plants(
             for gateway in course.meter.gateways[1:]:
                 yield Publication(f"gw/{gateway}/up/telegram", _envelope(stamp, frame))
     if hour % _GARBAGE_EVERY_H == _GARBAGE_EVERY_H - 1:
-        yield from _garbage(frames[0], _stamp(at_us))
+        yield from _garbage(courses[0], frames[0], _stamp(at_us))
     if _stranger_speaks(fleet, hour):
         record = encode.integer("0406", 40_000 + hour, 4)
         frame = encode.telegram(_STRANGER, [record], access=hour // _STRANGER_EVERY_H & 0xFF)
@@ -121,10 +122,11 @@ def _stranger_speaks(fleet: Fleet, hour: int) -> bool:
     return hour % _STRANGER_EVERY_H == 0 and hour >= last - _STRANGER_SINCE_H
 
 
-def _garbage(frame: bytes, stamp: str) -> list[Publication]:
-    """One of each kind of nonsense."""
+def _garbage(course: Course, frame: bytes, stamp: str) -> list[Publication]:
+    """One of each kind of nonsense, _GARBAGE_KINDS in all."""
     flipped = frame[:-2] + bytes((frame[-2] ^ 0x5A, frame[-1]))
-    reading = {"meter": "FJV-70100001-02-04", "time": "2098-01-01T00:00:00Z", "energy_kwh": 1.5}
+    meter = identity.text(course.meter.identity)
+    reading = {"meter": meter, "time": "2098-01-01T00:00:00Z", "energy_kwh": 1.5}
     return [
         Publication("gw/gw-01/up/telegram", b"\x00\x17garbled\xff\xfe"),
         Publication("gw/gw-01/up/telegram", _envelope(stamp, flipped)),

@@ -1,4 +1,4 @@
-"""Alarm limits that a healthy building keeps: taken from its own fault-free years, with a margin."""
+"""Alarm limits that a healthy building keeps: from its own fault-free years, with a margin."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from simulators.weather import HOUR_US, local_hours
 _SUMMER_MONTHS: Final = (5, 6, 7, 8, 9)
 _RETURN_HOURS: Final = 6  # a return alarm asks for so many valid hours in a row
 _WEIGHTED_FIRST_DAY: Final = 3  # the energy-weighted return is judged from the third day of a month
-_VALID_VOLUME_STEPS: Final = 10  # an hour tells a return temperature from so many steps of volume on
+_VALID_VOLUME_STEPS: Final = (
+    10  # an hour tells a return temperature from so many steps of volume on
+)
 _MARGIN_CC: Final = 100
 _POWER_MARGIN: Final = 1.12
 
@@ -34,9 +36,7 @@ Limits = dict[str, Limit]
 """By kind: return_temperature, daily_power, hourly_power, energy_weighted_return."""
 
 
-def suggest_limits(
-    shown: Registers, *, use: Use, start_us: int, volume_step_ml: int
-) -> Limits:
+def suggest_limits(shown: Registers, *, use: Use, start_us: int, volume_step_ml: int) -> Limits:
     """Limits for one meter, from what it shows at whole hours while nothing is wrong.
 
     Return temperatures are upper limits for heating and lower limits for cooling.
@@ -67,7 +67,7 @@ def suggest_limits(
 def _weighted(
     signed_return_c: F64, energy_wh: I64, volume_ml: I64, first: int, local: NDArray[np.datetime64]
 ) -> tuple[F64, NDArray[np.bool_]]:
-    """Month-to-date energy-weighted return of every day from the third on, and whether it is summer."""
+    """Month-to-date energy-weighted return of every day from the third on; whether in summer."""
     weight_wh = np.where((energy_wh > 0) & (volume_ml > 0), energy_wh, 0).astype(np.float64)
     weight_day = _by_day(weight_wh, first).sum(axis=1)
     product_day = _by_day(weight_wh * signed_return_c, first).sum(axis=1)
@@ -122,5 +122,5 @@ def _power_limit(worst: tuple[float, float]) -> Limit:
 
 
 def _two_digits_up(value: float) -> int:
-    step = 10 ** max(0, math.floor(math.log10(max(value, 1.0))) - 1)
+    step = int(10 ** max(0, math.floor(math.log10(max(value, 1.0))) - 1))
     return math.ceil(value / step) * step

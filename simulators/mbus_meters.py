@@ -67,7 +67,7 @@ class MbusMeter:
 async def mbus_gateway(
     meters: Sequence[MbusMeter], *, host: str = "127.0.0.1", port: int = 0, echo: bool = False
 ) -> AsyncIterator[int]:
-    """Serve the meters on one TCP port, which is given. `echo`: the level converter repeats requests."""
+    """Serve the meters on the TCP port it gives. `echo`: the level converter repeats requests."""
     by_address = {meter.address: meter for meter in meters}
     open_connections: set[asyncio.StreamWriter] = set()
 

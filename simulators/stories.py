@@ -37,7 +37,7 @@ KIND_OF: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """One fault from `start` until `end` (UTC) at the meter for `use` of the facility with this index."""
+    """One fault from `start` until `end` (UTC) at one facility's meter for `use`."""
 
     facility: int
     use: Use
@@ -47,7 +47,7 @@ class Story:
 
     @property
     def season(self) -> str:
-        """winter (October to April) or summer, in normal time."""
+        """Winter (October to April) or summer, in normal time."""
         return "summer" if 5 <= self.start.astimezone(NORMAL_TIME).month <= 9 else "winter"
 
 
@@ -77,8 +77,9 @@ _PLAN: Final = (
 def plan(start_us: int, live_us: int) -> tuple[Story, ...]:
     """The stories of a fleet whose history begins at `start_us` and ends at `live_us`.
 
-    Each fault of the history happens on its calendar day of the last year that leaves it 45 days to clear. From
-    `live_us` on a valve sticks somewhere every third day, and the same building has a peak hour.
+    Each fault of the history happens on its calendar day of the last year that leaves it 45 days to
+    clear. From `live_us` on a valve sticks somewhere every third day, and the same building has a
+    peak hour.
 
     Raises ValueError when the history is too short to hold every story.
     """
@@ -102,8 +103,8 @@ def _last_before(
         if story.end + _ROOM_TO_CLEAR <= live and story.start >= begin + timedelta(days=2):
             return story
     raise ValueError(
-        f"{fault} on {month:02}-{day:02}: the history from {begin:%Y-%m-%d} to {live:%Y-%m-%d} has no room "
-        "for it and 45 days to clear; give at least 450 days"
+        f"{fault} on {month:02}-{day:02}: the history from {begin:%Y-%m-%d} to {live:%Y-%m-%d} "
+        "has no room for it and 45 days to clear; give at least 450 days"
     )
 
 

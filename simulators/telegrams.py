@@ -62,7 +62,7 @@ COARSE: Final = Layout(
 
 
 def register_values(fleet: "Fleet", course: "Course", at_us: I64) -> dict[str, I64]:
-    """Every register at the times given, exact and not yet truncated, by its name; and the meter's clock.
+    """Every register at the times given, exact and not yet truncated, and the meter's clock.
 
     Between whole hours counters rise evenly. Raises ValueError for times outside the fleet's life.
     """
@@ -95,9 +95,9 @@ def register_values(fleet: "Fleet", course: "Course", at_us: I64) -> dict[str, I
 
 
 def telegram_number(fleet: "Fleet", at_us: I64) -> I64:
-    """How many telegrams a meter has sent before: one an hour in the past, four an hour from live time on."""
-    past = (np.minimum(at_us, fleet.live_us) - fleet.start_us) // HOUR_US
-    live = np.maximum(at_us - fleet.live_us, 0) // LIVE_STEP_US
+    """How many telegrams a meter sent before: one an hour in the past, four in live time."""
+    past: I64 = (np.minimum(at_us, fleet.live_us) - fleet.start_us) // HOUR_US
+    live: I64 = np.maximum(at_us - fleet.live_us, 0) // LIVE_STEP_US
     return past + live
 
 

@@ -35,17 +35,18 @@ def outdoor_temp_c(seed: int, start_us: int, hours: int) -> NDArray[np.float64]:
     return np.round(wave + weather, 1)
 
 
-def memory_noise(
-    white: NDArray[np.float64], memory_h: float, spread: float
-) -> NDArray[np.float64]:
+def memory_noise(white: NDArray[np.float64], memory_h: float, spread: float) -> NDArray[np.float64]:
     """An AR(1) process of standard deviation `spread` that forgets in `memory_h` hours.
 
-    `white` is standard normal noise, one value an hour. Causal: its start does not depend on its length.
+    `white` is standard normal noise, one value an hour. Causal: its start does not depend on its
+    length.
     """
     keep = math.exp(-1 / memory_h)
     steps = white * (spread * math.sqrt(1 - keep * keep))
     return np.fromiter(
-        accumulate(steps.tolist(), lambda before, step: keep * before + step), np.float64, white.size
+        accumulate(steps.tolist(), lambda before, step: keep * before + step),
+        np.float64,
+        white.size,
     )
 
 

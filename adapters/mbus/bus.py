@@ -1,8 +1,8 @@
 """One wired M-Bus behind a TCP gateway: asks its meters one by one.
 
 A request is repeated with the same frame count bit until it is answered, so a lost answer is sent
-again; the bit is toggled to go on, so an answer of several telegrams is read whole. A dead meter costs its
-own time-outs and nothing else.
+again; the bit is toggled to go on, so an answer of several telegrams is read whole. A dead meter
+costs its own time-outs and nothing else.
 """
 
 import asyncio
@@ -37,9 +37,10 @@ class MbusError(Exception):
 
 
 class MbusBus:
-    """The bus; its connection is kept between polls. Use it inside one event loop, one poll at a time.
+    """The bus; its connection is kept between polls. For one event loop and one poll at a time.
 
-    `timeout_s` is how long the line may be silent before a request is repeated, `retries` how often.
+    `timeout_s` is how long the line may be silent before a request is repeated, `retries` how
+    often.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class MbusBus:
                 await writer.wait_closed()
 
     async def poll(self, addresses: Iterable[int], deliver: Deliver) -> dict[int, str]:
-        """Read each meter once and deliver its answer. Returns why the others gave none, by address."""
+        """Read each meter once and deliver its answer. Returns why others gave none, by address."""
         failed: dict[int, str] = {}
         for address in addresses:
             try:

@@ -1,4 +1,4 @@
-"""The client's side of the M-Bus link layer (EN 13757-2): requests, and answers out of a noisy stream."""
+"""The client's side of the M-Bus link layer (EN 13757-2): requests, answers out of noise."""
 
 from typing import Final
 
@@ -10,6 +10,7 @@ _FCB: Final = 0x20
 _RSP_UD: Final = 0x08
 _RSP_UD_MASK: Final = 0xCF  # ACD and DFC may be set
 _SHORT: Final = 0x10
+_SHORT_SIZE: Final = 5
 _LONG: Final = 0x68
 _STOP: Final = 0x16
 
@@ -25,15 +26,15 @@ def snd_nke(address: int) -> bytes:
 
 
 def req_ud2(address: int, *, fcb: bool) -> bytes:
-    """Ask for data. With a toggled `fcb` the meter sends what follows, with the same one the same again."""
+    """Ask for data: what follows when `fcb` toggled, the same again when it did not."""
     return short_frame(_REQ_UD2 | (_FCB if fcb else 0), address)
 
 
 class Stream:
     """Bytes from the bus, and the answers in them.
 
-    Echoes of our own frames, noise and broken frames are stepped over; `noise` counts such bytes since
-    the last `clear`, echoes not.
+    Echoes of our own frames, noise and broken frames are stepped over; `noise` counts such bytes
+    since the last `clear`, echoes not.
     """
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class Stream:
             if 0 < size <= len(self._bytes):
                 frame = bytes(self._bytes[:size])
                 del self._bytes[:size]
-                if size == 1 or frame[0] == _LONG and frame[4] & _RSP_UD_MASK == _RSP_UD:
+                if size == 1 or (frame[0] == _LONG and frame[4] & _RSP_UD_MASK == _RSP_UD):
                     return frame
                 continue  # our own, echoed by the level converter
             del self._bytes[0]
@@ -69,21 +70,23 @@ class Stream:
         return None
 
     def _frame_size(self) -> int:
-        """Bytes of the frame at the front: 0 when none can begin here, more than there are when incomplete."""
+        """Bytes of the frame at the front: 0 when none begins here, more than there are: wait."""
         data = self._bytes
         if data[0] == ACK[0]:
             return 1
         if data[0] == _SHORT:
-            sound = len(data) < 5 or data[4] == _STOP and (data[1] + data[2]) & 0xFF == data[3]
-            return 5 if sound else 0
-        if data[0] != _LONG:
-            return 0
+            sound = len(data) < _SHORT_SIZE or (
+                data[4] == _STOP and (data[1] + data[2]) & 0xFF == data[3]
+            )
+            return _SHORT_SIZE if sound else 0
+        return self._long_size() if data[0] == _LONG else 0
+
+    def _long_size(self) -> int:
+        data = self._bytes
         if len(data) < 4:
             return 4
-        if data[3] != _LONG or data[1] != data[2] or data[1] < 3:
-            return 0
         size = data[1] + 6
-        if len(data) < size:
-            return size
-        sound = data[size - 1] == _STOP and sum(data[4 : size - 2]) & 0xFF == data[size - 2]
+        sound = data[3] == _LONG and data[1] == data[2] >= 3
+        if sound and len(data) >= size:
+            sound = data[size - 1] == _STOP and sum(data[4 : size - 2]) & 0xFF == data[size - 2]
         return size if sound else 0

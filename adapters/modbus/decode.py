@@ -1,7 +1,7 @@
 """Register blocks to readings, whole batches at once by numpy views.
 
-pymodbus swaps words but never bytes and scales nothing; a wrong order gives 2.3e-41 and no error. So
-orders, scales and invalid marks are all ours.
+pymodbus swaps words but never bytes and scales nothing; a wrong order gives 2.3e-41 and no error.
+So orders, scales and invalid marks are all ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,17 +27,17 @@ from adapters.registers import (
 class _Answer(NamedTuple):
     """One payload: the blocks as they were read, in the order of the plan."""
 
-    index: int
+    place: int
     identity: int
     content_hash: int
     registers: bytes
 
 
 def decode_batch(payloads: Sequence[bytes], maps: Mapping[str, RegisterMap]) -> Decoded:
-    """Decode answers of Modbus meters: JSON `{"profile", "meter", "blocks": [[function, address, hex]]}`.
+    """Decode answers of Modbus meters, the JSON that adapters/modbus/source.py makes.
 
-    A block that could not be read is absent; its registers are MISSING. Refusals: `json`, `identity`,
-    `protocol` (unknown profile), `no_register`.
+    A block that could not be read is absent; its registers are MISSING. Refusals: `json`,
+    `identity`, `protocol` (unknown profile), `no_register`.
     """
     groups: dict[tuple[str, tuple[Block, ...]], list[_Answer]] = {}
     refused: dict[int, Refusal] = {}
@@ -52,7 +52,7 @@ def decode_batch(payloads: Sequence[bytes], maps: Mapping[str, RegisterMap]) -> 
     place = 0
     for (name, blocks), answers in groups.items():
         span = slice(place, place + len(answers))
-        rows.envelope[span] = [answer.index for answer in answers]
+        rows.envelope[span] = [answer.place for answer in answers]
         rows.identity[span] = [answer.identity for answer in answers]
         rows.content_hash[span] = [answer.content_hash for answer in answers]
         rows.energy_step_j[span] = maps[name].energy_step_j
@@ -75,8 +75,8 @@ def decode_point(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Values in the register's unit (MISSING where there is none) and their RegisterQuality.
 
-    `wire` has shape (n, bytes of the value), as read. Integers are scaled exactly and rounded half to even;
-    floats in float64.
+    `wire` has shape (n, bytes of the value), as read. Integers are scaled exactly and rounded half
+    to even; floats in float64.
     """
     raw = np.ascontiguousarray(wire[:, point.byte_order()])
     pattern = raw.view(f">u{point.size}")[:, 0]
@@ -91,13 +91,15 @@ def decode_point(
     low, high = BOUNDS[point.register]
     outside = ~invalid & ((scaled < low) | (scaled > min(high, 2**62)))
     quality = np.where(
-        invalid, int(RegisterQuality.INVALID), np.where(outside, int(RegisterQuality.OUT_OF_RANGE), 0)
+        invalid,
+        int(RegisterQuality.INVALID),
+        np.where(outside, int(RegisterQuality.OUT_OF_RANGE), 0),
     )
     return np.where(quality > 0, np.iinfo(np.int64).min, scaled).astype(np.int64), quality
 
 
 def _scaled_integers(number: NDArray[Any], point: Point) -> NDArray[np.int64]:
-    """number * scale, half to even; what no int64 holds becomes one past every bound."""
+    """Number * scale, half to even; what no int64 holds becomes one past every bound."""
     numerator, denominator = point.scale.numerator, point.scale.denominator
     room = np.abs(number.astype(np.float64)) < INT64_MAX / (2 * numerator)
     product = np.where(room, number, 0).astype(np.int64) * numerator
@@ -119,7 +121,9 @@ def _parse(
     try:
         fields = orjson.loads(payload)
         name, meter = fields["profile"], fields["meter"]
-        parts = [(int(f), int(address), bytes.fromhex(text)) for f, address, text in fields["blocks"]]
+        parts = [
+            (int(f), int(address), bytes.fromhex(text)) for f, address, text in fields["blocks"]
+        ]
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise _RefusedError(
             "json",
@@ -142,13 +146,13 @@ def _parse(
 
 
 def _offset(point: Point, blocks: tuple[Block, ...]) -> int | None:
-    """Where the point begins in the joined blocks [bytes], None when none of them holds all of it."""
+    """Where the point begins in the joined blocks [bytes], None when none holds all of it."""
     before = 0
     for block in blocks:
         inside = point.address - block.address
-        if block.function == point.function and 0 <= inside <= block.count - point.count:
+        if block.function == point.function and 0 <= inside <= block.registers - point.count:
             return 2 * (before + inside)
-        before += block.count
+        before += block.registers
     return None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MERGE_GAP: Final = 16
-"""Registers that may be read for nothing to save a round trip: one costs as much as hundreds of registers."""
+"""Registers read for nothing to save a round trip, which costs as much as hundreds of them."""
 
 BLOCK_MAX: Final = 125
 """Most registers of one request, Modbus Application Protocol V1.1b3, 6.3 and 6.4."""
@@ -24,24 +24,24 @@ TYPES: Final = {
     "f64": "f8",
 }
 ORDERS: Final = ("ABCD", "CDAB", "BADC", "DCBA")
-"""Of a value's bytes on the wire, A the most significant: as it is, words swapped, bytes swapped in each
-word, both. Longer values follow the same pattern."""
+"""Of a value's bytes on the wire, A the most significant: as it is, words swapped, bytes swapped
+in each word, both. Longer values follow the same pattern."""
 
 
 class Block(NamedTuple):
-    """One read: function 3 (holding) or 4 (input registers), first address on the wire, registers."""
+    """One read: function 3 (holding) or 4 (input registers), first address, registers."""
 
     function: int
     address: int
-    count: int
+    registers: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """One register we keep.
 
-    `address` is the address on the wire (base 0). `scale` turns the number into the register's unit;
-    `invalid` are bit patterns, read as unsigned numbers, that mean "no value".
+    `address` is the address on the wire (base 0). `scale` turns the number into the register's
+    unit; `invalid` are bit patterns, read as unsigned numbers, that mean "no value".
     """
 
     register: str
@@ -74,7 +74,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterMap:
-    """The points of one model of meter. Steps are what one count means, 0 when unknown. [J], [ml]"""
+    """The points of one model of meter. Steps: what one count means, 0 when unknown. [J], [ml]"""
 
     name: str
     points: tuple[Point, ...]
@@ -82,16 +82,16 @@ class RegisterMap:
     volume_step_ml: int = 0
 
     def blocks(self) -> tuple[Block, ...]:
-        """The fewest sensible reads: points of one function merged over gaps of up to 16 registers."""
+        """The fewest sensible reads: points of a function merged over gaps up to 16 registers."""
         planned: list[Block] = []
         for point in sorted(self.points, key=lambda point: (point.function, point.address)):
             end = point.address + point.count
             if planned and planned[-1].function == point.function:
                 last = planned[-1]
-                span = max(end, last.address + last.count) - last.address
-                gap = point.address - (last.address + last.count)
+                span = max(end, last.address + last.registers) - last.address
+                gap = point.address - (last.address + last.registers)
                 if gap <= MERGE_GAP and span <= BLOCK_MAX:
-                    planned[-1] = last._replace(count=span)
+                    planned[-1] = last._replace(registers=span)
                     continue
             planned.append(Block(point.function, point.address, point.count))
         return tuple(planned)

@@ -1,4 +1,4 @@
-"""Polling one meter over Modbus TCP. The only file that knows pymodbus, whose minor versions break."""
+"""Polling one meter over Modbus TCP. Alone in knowing pymodbus, whose minor versions break."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -29,8 +29,8 @@ class ModbusError(Exception):
 class ModbusUnit:
     """One meter behind `host`; its connection is kept between polls. Use it inside one event loop.
 
-    `meter` is the identity the readings get (a Modbus meter rarely tells its own). A silent unit costs
-    `timeout_s` times (`retries` + 1).
+    `meter` is the identity the readings get (a Modbus meter rarely tells its own). A silent unit
+    costs `timeout_s` times (`retries` + 1).
     """
 
     def __init__(
@@ -47,7 +47,8 @@ class ModbusUnit:
         self._where = f"{host}:{port} unit {unit}"
         self._unit, self._meter, self._map = unit, meter, register_map
         self._blocks = register_map.blocks()
-        # reconnect_delay=0: pymodbus would go on reconnecting behind our back; a poll connects itself.
+        # reconnect_delay=0: pymodbus would go on reconnecting behind our back; a poll connects
+        # itself.
         self._client = AsyncModbusTcpClient(
             host, port=port, timeout=timeout_s, retries=retries, reconnect_delay=0
         )
@@ -57,7 +58,10 @@ class ModbusUnit:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -72,8 +76,8 @@ class ModbusUnit:
     async def read(self) -> bytes:
         """The blocks of the register map as the JSON payload of docs/payloads.md.
 
-        A block that the meter refuses is left out. Raises ModbusError when the meter is silent, or no
-        block could be read.
+        A block that the meter refuses is left out. Raises ModbusError when the meter is silent, or
+        no block could be read.
         """
         if not self._client.connected and not await self._client.connect():
             raise ModbusError(f"{self._where}: no connection")
@@ -83,10 +87,10 @@ class ModbusUnit:
             answer = await self._ask(block)
             if answer.isError():
                 refused.append(f"function {block.function} address {block.address}: {answer}")
-            elif len(answer.registers) != block.count:
+            elif len(answer.registers) != block.registers:
                 self.close()  # an answer to somebody else's question: the ids are out of step
                 raise ModbusError(
-                    f"{self._where}: asked for {block.count} registers from {block.address}, "
+                    f"{self._where}: asked for {block.registers} registers from {block.address}, "
                     f"got {len(answer.registers)}"
                 )
             else:
@@ -105,11 +109,12 @@ class ModbusUnit:
             else self._client.read_input_registers
         )
         try:
-            return await read(block.address, count=block.count, device_id=self._unit)
+            return await read(block.address, count=block.registers, device_id=self._unit)
         except (ModbusException, OSError) as error:
             # After a time-out a late answer could be taken for the next one's; begin afresh.
             self.close()
             raise ModbusError(
-                f"{self._where}: no answer to function {block.function}, {block.count} registers "
+                f"{self._where}: no answer to function {block.function}, {block.registers} "
+                f"registers "
                 f"from {block.address}: {error}"
             ) from None

@@ -1,4 +1,4 @@
-"""Publications to readings: raw telegrams, our JSON reading, weather. docs/payloads.md says the forms."""
+"""Publications to readings: raw telegrams, our JSON, weather, in the forms of docs/payloads.md."""
 
 import re
 from collections.abc import Sequence
@@ -61,12 +61,13 @@ def decode_batch(
     refused: dict[int, Refusal] = {}
     for index, (topic, payload) in enumerate(zip(topics, payloads, strict=True)):
         parsed = parse_topic(topic)
+        if parsed is None:
+            refused[index] = Refusal(
+                "topic",
+                f"topic {topic!r:.200}: expected gw/<gateway>/up/telegram, reading or weather",
+            )
+            continue
         try:
-            if parsed is None:
-                raise ReadingError(
-                    "topic",
-                    f"topic {topic!r:.200}: expected gw/<gateway>/up/telegram, reading or weather",
-                )
             if parsed.kind == "telegram":
                 frame, at_us = unwrap(payload)
                 telegrams.add(index, frame, at_us)
@@ -133,7 +134,8 @@ def _unhex(text: str) -> bytes:
     except ValueError:
         raise ReadingError(
             "frame",
-            f"expected an M-Bus telegram as hex text, binary (first byte 68) or JSON, got {text!r:.80}",
+            "expected an M-Bus telegram as hex text, binary (first byte 68) or JSON, "
+            f"got {text!r:.80}",
         ) from None
 
 

@@ -4,13 +4,15 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from adapters import identity
 from adapters.bounds import BOUNDS, INT64_MAX
 from adapters.registers import MISSING, REGISTER_INDEX, REGISTERS, RegisterQuality
 
-# Key -> (register, how many of the register's units one unit of the key is). 1 kWh = 3.6 MJ exactly.
+# Key -> (register, how many of the register's units one unit of the key is). 1 kWh = 3.6 MJ
+# exactly.
 KEYS: Final = {name: (name, 1) for name in REGISTERS} | {
     "energy_kwh": ("energy_j", 3_600_000),
     "energy_mwh": ("energy_j", 3_600_000_000),
@@ -71,7 +73,7 @@ def parse_reading(fields: Mapping[str, Any], payload: bytes) -> Reading:
         if register in seen:
             raise ReadingError("json", f"{key!r} and {seen[register]!r} both give {register}")
         seen[register] = key
-        scaled = to_units(value, factor, lambda key=key: as_written(payload, key), key)
+        scaled = to_units(value, factor, partial(as_written, payload, key), key)
         low, high = BOUNDS[register]
         index = REGISTER_INDEX[register]
         measured = True
@@ -101,8 +103,8 @@ def known_keys() -> tuple[str, ...]:
 def to_units(value: Any, factor: int, as_written: Callable[[], Decimal], key: str) -> int | None:
     """`value` times `factor`, rounded half to even as the decimal number it was written as.
 
-    A float product is off by at most 2**-52 of itself; only where that could tip the rounding are the
-    digits read again. None when no int64 can hold it. Raises ReadingError when it is no number.
+    A float product is off by at most 2**-52 of itself; only where that could tip the rounding are
+    the digits read again. None when no int64 can hold it. Raises ReadingError when it is no number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ReadingError("json", f"{key!r} must be a number, got {value!r:.80}")
@@ -130,7 +132,9 @@ def _count(value: Any, key: str, most: int) -> int:
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise ReadingError("json", f"{key!r} must be an integer from 0 to {most}, got {value!r:.80}")
+        raise ReadingError(
+            "json", f"{key!r} must be an integer from 0 to {most}, got {value!r:.80}"
+        )
     return value
 
 

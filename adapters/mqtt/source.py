@@ -1,9 +1,9 @@
 """Receiving from an MQTT broker so that nothing is acknowledged before it is safe.
 
-paho acknowledges when told to (`manual_ack`), and a session that the broker keeps (`clean_start` off,
-a fixed client id) delivers again what was not acknowledged before a crash. The queue between paho's
-thread and the caller's is bounded and its `put` blocks: who takes nothing more pushes back through
-TCP, because brokers have been seen to ignore Receive Maximum.
+paho acknowledges when told to (`manual_ack`), and a session that the broker keeps (`clean_start`
+off, a fixed client id) delivers again what was not acknowledged before a crash. The queue between
+paho's thread and the caller's is bounded and its `put` blocks: who takes nothing more pushes back
+through TCP, because brokers have been seen to ignore Receive Maximum.
 """
 
 import queue
@@ -42,9 +42,9 @@ class Message(NamedTuple):
 class MqttSource:
     """A subscription that survives broker, network and our own death.
 
-    `take` gives what has arrived; the caller commits it and acknowledges each message. `protocol` is 5,
-    or 4 for brokers that speak MQTT 3.1.1 only. `connected` and `alive` tell its state; `received`,
-    `connections` and `acks_dropped` count.
+    `take` gives what has arrived; the caller commits it and acknowledges each message. `protocol`
+    is 5, or 4 for brokers that speak MQTT 3.1.1 only. `connected` and `alive` tell its state;
+    `received`, `connections` and `acks_dropped` count.
     """
 
     def __init__(
@@ -69,8 +69,9 @@ class MqttSource:
         self._backoff = backoff or Backoff()
         self._messages: queue.Queue[Message] = queue.Queue(queue_max)
         self._stopping = threading.Event()
-        # The connection in use. Each has a client of its own, so the object is the epoch of its messages:
-        # message ids begin again on a new session, and an old id would acknowledge a stranger.
+        # The connection in use. Each has a client of its own, so the object is the epoch of its
+        # messages: message ids begin again on a new session, and an old id would acknowledge a
+        # stranger.
         self._epoch: Client | None = None
         self._epoch_lock = threading.Lock()
         self._supervisor = threading.Thread(target=self._supervise, name="mqtt", daemon=True)
@@ -99,7 +100,7 @@ class MqttSource:
             self._supervisor.join()
 
     def take(self, max_count: int, wait_s: float) -> list[Message]:
-        """Up to `max_count` messages: waits at most `wait_s` for the first, not at all for others."""
+        """Up to `max_count` messages: waits up to `wait_s` for the first, not at all for others."""
         taken: list[Message] = []
         with suppress(queue.Empty):
             taken.append(self._messages.get(timeout=wait_s))
@@ -115,7 +116,7 @@ class MqttSource:
                 self.acks_dropped += 1
 
     def _supervise(self) -> None:
-        """One connection after the other. paho's own reconnecting has no jitter and dies of exceptions."""
+        """One connection after the other; paho's own way has no jitter and dies of exceptions."""
         while not self._stopping.is_set():
             client = self._new_client()
             try:
@@ -157,7 +158,7 @@ class MqttSource:
         if self._protocol is not MQTTProtocolVersion.MQTTv5:
             client.connect(self._host, self._port, keepalive=_KEEPALIVE_S)
             return
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's gap
         properties.SessionExpiryInterval = self._session_expiry_s
         properties.ReceiveMaximum = self._queue_max
         client.connect(
@@ -203,12 +204,13 @@ class MqttSource:
                 self._epoch = None
 
     def _on_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        """Enqueue and nothing else: an exception that leaves here kills paho's thread in silence."""
+        """Enqueue and nothing else: an exception leaving here kills paho's thread in silence."""
         try:
             mid, qos = message.mid, message.qos
-            entry = Message(message.topic, message.payload, lambda: self._ack(client, mid, qos))
-        except Exception as error:  # noqa: BLE001  # whatever it is, the message must come again
-            log.error("mqtt_message_failed", error=f"{type(error).__name__}: {error}")
+            payload = bytes(message.payload)
+            entry = Message(message.topic, payload, lambda: self._ack(client, mid, qos))
+        except Exception as error:  # whatever it is, the message must come again
+            log.exception("mqtt_message_failed", error=str(error))
             client.disconnect()
             return
         while not self._stopping.is_set():

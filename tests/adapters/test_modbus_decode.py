@@ -82,36 +82,106 @@ def test_orders_of_eight_bytes(kind: str, order: str, wire: str):
 @pytest.mark.parametrize(
     ("one", "wire", "value", "quality"),
     [
-        pytest.param(point("energy_j", 0, "u64", scale=Fraction(3600)), struct.pack(">Q", 2**40 + 1),
-                     (2**40 + 1) * 3600, "OK", id="u64 Wh exact above 2**53"),
-        pytest.param(point("energy_j", 0, "u64", scale=Fraction(3600)), struct.pack(">Q", 2**63),
-                     MISSING, "OUT_OF_RANGE", id="u64 that no int64 holds"),
-        pytest.param(point("supply_temp_cc", 0, "i16", scale=Fraction(1)), struct.pack(">h", -321),
-                     -321, "OK", id="i16 hundredths, below zero"),
-        pytest.param(point("supply_temp_cc", 0, "u16", scale=Fraction(1, 10)), struct.pack(">H", 725),
-                     72, "OK", id="half to even, down"),
-        pytest.param(point("supply_temp_cc", 0, "u16", scale=Fraction(1, 10)), struct.pack(">H", 735),
-                     74, "OK", id="half to even, up"),
-        pytest.param(point("supply_temp_cc", 0, "f32", scale=Fraction(100)), struct.pack(">f", 71.53),
-                     7153, "OK", id="f32 degrees"),
-        pytest.param(point("energy_j", 0, "f64", scale=Fraction(3_600_000)), struct.pack(">d", 5347.614),
-                     19_251_410_400, "OK", id="f64 kWh"),
-        pytest.param(point("power_w", 0, "f32"), struct.pack(">f", float("nan")),
-                     MISSING, "INVALID", id="NaN"),
-        pytest.param(point("power_w", 0, "f32"), struct.pack(">f", float("-inf")),
-                     MISSING, "INVALID", id="minus infinity"),
-        pytest.param(point("power_w", 0, "i32", invalid=(0x80000000,)), bytes.fromhex("80000000"),
-                     MISSING, "INVALID", id="0x80000000"),
-        pytest.param(point("supply_temp_cc", 0, "i16", invalid=(0x8000, 0xFFFF)), bytes.fromhex("ffff"),
-                     MISSING, "INVALID", id="0xFFFF"),
-        pytest.param(point("supply_temp_cc", 0, "i16", invalid=(0x8000,)), bytes.fromhex("ffff"),
-                     -1, "OK", id="0xFFFF is -1 where it is no mark"),
-        pytest.param(point("energy_j", 0, "i32"), struct.pack(">i", -1),
-                     MISSING, "OUT_OF_RANGE", id="a counter below zero"),
-        pytest.param(point("return_temp_cc", 0, "f32", scale=Fraction(100)), struct.pack(">f", 1e30),
-                     MISSING, "OUT_OF_RANGE", id="swapped words look like this"),
+        pytest.param(
+            point("energy_j", 0, "u64", scale=Fraction(3600)),
+            struct.pack(">Q", 2**40 + 1),
+            (2**40 + 1) * 3600,
+            "OK",
+            id="u64 Wh exact above 2**53",
+        ),
+        pytest.param(
+            point("energy_j", 0, "u64", scale=Fraction(3600)),
+            struct.pack(">Q", 2**63),
+            MISSING,
+            "OUT_OF_RANGE",
+            id="u64 that no int64 holds",
+        ),
+        pytest.param(
+            point("supply_temp_cc", 0, "i16", scale=Fraction(1)),
+            struct.pack(">h", -321),
+            -321,
+            "OK",
+            id="i16 hundredths, below zero",
+        ),
+        pytest.param(
+            point("supply_temp_cc", 0, "u16", scale=Fraction(1, 10)),
+            struct.pack(">H", 725),
+            72,
+            "OK",
+            id="half to even, down",
+        ),
+        pytest.param(
+            point("supply_temp_cc", 0, "u16", scale=Fraction(1, 10)),
+            struct.pack(">H", 735),
+            74,
+            "OK",
+            id="half to even, up",
+        ),
+        pytest.param(
+            point("supply_temp_cc", 0, "f32", scale=Fraction(100)),
+            struct.pack(">f", 71.53),
+            7153,
+            "OK",
+            id="f32 degrees",
+        ),
+        pytest.param(
+            point("energy_j", 0, "f64", scale=Fraction(3_600_000)),
+            struct.pack(">d", 5347.614),
+            19_251_410_400,
+            "OK",
+            id="f64 kWh",
+        ),
+        pytest.param(
+            point("power_w", 0, "f32"),
+            struct.pack(">f", float("nan")),
+            MISSING,
+            "INVALID",
+            id="NaN",
+        ),
+        pytest.param(
+            point("power_w", 0, "f32"),
+            struct.pack(">f", float("-inf")),
+            MISSING,
+            "INVALID",
+            id="minus infinity",
+        ),
+        pytest.param(
+            point("power_w", 0, "i32", invalid=(0x80000000,)),
+            bytes.fromhex("80000000"),
+            MISSING,
+            "INVALID",
+            id="0x80000000",
+        ),
+        pytest.param(
+            point("supply_temp_cc", 0, "i16", invalid=(0x8000, 0xFFFF)),
+            bytes.fromhex("ffff"),
+            MISSING,
+            "INVALID",
+            id="0xFFFF",
+        ),
+        pytest.param(
+            point("supply_temp_cc", 0, "i16", invalid=(0x8000,)),
+            bytes.fromhex("ffff"),
+            -1,
+            "OK",
+            id="0xFFFF is -1 where it is no mark",
+        ),
+        pytest.param(
+            point("energy_j", 0, "i32"),
+            struct.pack(">i", -1),
+            MISSING,
+            "OUT_OF_RANGE",
+            id="a counter below zero",
+        ),
+        pytest.param(
+            point("return_temp_cc", 0, "f32", scale=Fraction(100)),
+            struct.pack(">f", 1e30),
+            MISSING,
+            "OUT_OF_RANGE",
+            id="swapped words look like this",
+        ),
     ],
-)  # fmt: skip
+)
 def test_values(one: Point, wire: bytes, value: int, quality: str):
     assert decoded(one, wire) == (value, RegisterQuality[quality])
 
@@ -136,7 +206,9 @@ def test_a_batch_of_two_models_keeps_its_places():
     assert found == {0: {"energy_j": 5, "power_w": 6}, 1: {"volume_ml": 9}, 3: {"energy_j": 8}}
     assert set(result.rows.identity) == {identity.parse(METER)}
     assert set(result.rows.at_us) == {MISSING}
-    steps = dict(zip(result.rows.envelope.tolist(), result.rows.volume_step_ml.tolist(), strict=True))
+    steps = dict(
+        zip(result.rows.envelope.tolist(), result.rows.volume_step_ml.tolist(), strict=True)
+    )
     assert steps == {0: 0, 1: 1000, 3: 0}
     assert np.unique(result.rows.content_hash).size == 3
 

@@ -61,7 +61,9 @@ def numbers(messages: list[Message]) -> list[int]:
     return [int(message.payload) for message in messages]
 
 
-@pytest.mark.parametrize("protocol", [pytest.param(5, id="MQTT 5"), pytest.param(4, id="MQTT 3.1.1")])
+@pytest.mark.parametrize(
+    "protocol", [pytest.param(5, id="MQTT 5"), pytest.param(4, id="MQTT 3.1.1")]
+)
 def test_in_order_and_never_again_once_acknowledged(broker: Any, protocol: int):
     one = source(broker, protocol=protocol)
     publish(broker, 0, 300)
@@ -78,7 +80,9 @@ def test_in_order_and_never_again_once_acknowledged(broker: Any, protocol: int):
     other.stop()
 
 
-@pytest.mark.parametrize("protocol", [pytest.param(5, id="MQTT 5"), pytest.param(4, id="MQTT 3.1.1")])
+@pytest.mark.parametrize(
+    "protocol", [pytest.param(5, id="MQTT 5"), pytest.param(4, id="MQTT 3.1.1")]
+)
 def test_what_was_not_acknowledged_comes_again_after_a_stop(broker: Any, protocol: int):
     one = source(broker, protocol=protocol)
     publish(broker, 0, 100)
@@ -187,7 +191,9 @@ def test_comes_back_when_the_broker_does(broker: Any):
     assert not one.alive
 
 
-@pytest.mark.parametrize("first_s", [pytest.param(1.0, id="a second"), pytest.param(0.5, id="half")])
+@pytest.mark.parametrize(
+    "first_s", [pytest.param(1.0, id="a second"), pytest.param(0.5, id="half")]
+)
 def test_backoff_doubles_with_jitter_and_is_capped(first_s: float):
     backoff = Backoff(first_s, 8.0)
     waits = [backoff.next_s() for _ in range(8)]

@@ -1,6 +1,7 @@
-"""The fleet's promises: exact sums, chance by seed, faults that raise and clear, health that stays silent."""
+"""The fleet: exact sums, chance by seed, faults that raise and clear, health that is silent."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -21,7 +22,15 @@ def fleet() -> Fleet:
     return build_fleet(7, LIVE_US)
 
 
-def judged(fleet: Fleet, course: Course, kind: str, until: int) -> list[tuple[datetime, bool]]:
+@lru_cache
+def beginnings(start_us: int, hours: int) -> list[datetime]:
+    start = datetime.fromtimestamp(start_us / 1e6, NORMAL_TIME)
+    return [start + timedelta(hours=hour) for hour in range(hours)]
+
+
+def judged(  # noqa: C901  # slow and obvious: one hour after the other, all four kinds
+    fleet: Fleet, course: Course, kind: str, until: int
+) -> list[tuple[datetime, bool]]:
     """Slow, obvious alarms by domain 5 over the first `until` hours: (when, raised or cleared)."""
     shown, limits = course.shown(), course.limits[kind]
     sign = -1 if course.meter.use is Use.COOLING and "return" in kind else 1
@@ -40,16 +49,19 @@ def judged(fleet: Fleet, course: Course, kind: str, until: int) -> list[tuple[da
                 state.update(raised=False, over=0, under=0)
                 out.append((at, False))
 
+    steps = zip(
+        *(
+            np.diff(counter[: until + 1]).tolist()
+            for counter in (shown.energy_wh, shown.volume_ml, shown.e9_mlc)
+        ),
+        strict=True,
+    )
     day_wh = weight = weighted = 0.0
     month = 0
-    for hour in range(until):
-        begin = datetime.fromtimestamp(fleet.start_us / 1e6, NORMAL_TIME) + timedelta(hours=hour)
-        end = begin + timedelta(hours=1)
+    hours = beginnings(fleet.start_us, until + 1)
+    for hour, (energy, volume, e9) in enumerate(steps):
+        begin, end = hours[hour], hours[hour + 1]
         limit = limits.summer if begin.month in SUMMER else limits.winter
-        energy, volume, e9 = (
-            int(counter[hour + 1] - counter[hour])
-            for counter in (shown.energy_wh, shown.volume_ml, shown.e9_mlc)
-        )
         if begin.month != month and begin.hour == 0:
             month, weight, weighted = begin.month, 0.0, 0.0
         if begin.hour == 0:
