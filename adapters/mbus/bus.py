@@ -36,6 +36,10 @@ class MbusError(Exception):
     """A meter or bus that could not be read: which, what was asked, what came."""
 
 
+class BusUnreachableError(MbusError):
+    """The gateway itself gives no connection, so asking for the next meter is in vain."""
+
+
 class MbusBus:
     """The bus; its connection is kept between polls. For one event loop and one poll at a time.
 
@@ -83,16 +87,22 @@ class MbusBus:
     async def poll(self, addresses: Iterable[int], deliver: Deliver) -> dict[int, str]:
         """Read each meter once and deliver its answer. Returns why others gave none, by address."""
         failed: dict[int, str] = {}
+        unreachable = ""
         for address in addresses:
+            if unreachable:
+                failed[address] = unreachable
+                continue
             try:
                 payload = await self.read_meter(address)
+            except BusUnreachableError as error:
+                failed[address] = unreachable = str(error)
             except MbusError as error:
                 failed[address] = str(error)
             else:
                 # Delivering waits while the journal is full; other buses share this event loop.
                 await asyncio.to_thread(deliver, str(address), payload)
         if failed:
-            log.warning("mbus_meters_failed", bus=f"{self._host}:{self._port}", failed=failed)
+            log.warning("mbus_meters_failed", bus=self._name(), failed=failed)
         return failed
 
     async def read_meter(self, primary_address: int) -> bytes:
@@ -104,17 +114,17 @@ class MbusBus:
             return await self._read(primary_address)
         except (OSError, EOFError) as error:
             await self.close()
-            log.info("mbus_reconnect", bus=f"{self._host}:{self._port}", error=str(error))
+            log.info("mbus_reconnect", bus=self._name(), error=str(error))
         try:
             return await self._read(primary_address)
         except (OSError, EOFError) as error:
             await self.close()
             raise MbusError(
-                f"{self._name(primary_address)}: connection lost twice: {error}"
+                f"{self._name()} address {primary_address}: connection lost twice: {error}"
             ) from None
 
     async def _read(self, address: int) -> bytes:
-        await self._connect(address)
+        await self._connect()
         await self._request(snd_nke(address), address, acknowledged=True)
         frames: list[bytes] = []
         fcb = True
@@ -128,7 +138,7 @@ class MbusBus:
             fcb = not fcb
         return b"".join(frames)
 
-    async def _connect(self, address: int) -> None:
+    async def _connect(self) -> None:
         for left in reversed(range(self._connects)):
             if self._writer is not None:
                 return
@@ -139,7 +149,7 @@ class MbusBus:
                 self._backoff.reset()
             except OSError as error:
                 if not left:
-                    raise MbusError(f"{self._name(address)}: no connection: {error}") from None
+                    raise BusUnreachableError(f"{self._name()}: no connection: {error}") from None
                 await asyncio.sleep(self._backoff.next_s())
 
     async def _request(self, request: bytes, address: int, *, acknowledged: bool) -> bytes:
@@ -152,7 +162,8 @@ class MbusBus:
             noise += self._stream.noise
         got = f"{noise} bytes that are no frame" if noise else "silence"
         raise MbusError(
-            f"{self._name(address)}: asked {request.hex(' ')} {self._retries + 1} times, "
+            f"{self._name()} address {address}: asked {request.hex(' ')} "
+            f"{self._retries + 1} times, "
             f"expected {'E5' if acknowledged else 'a long frame'}, got {got}"
         )
 
@@ -188,8 +199,8 @@ class MbusBus:
                 while await asyncio.wait_for(self._reader.read(_CHUNK), _LATE_S):
                     pass
 
-    def _name(self, address: int) -> str:
-        return f"M-Bus {self._host}:{self._port} address {address}"
+    def _name(self) -> str:
+        return f"M-Bus {self._host}:{self._port}"
 
 
 def more_follows(frame: bytes) -> bool:

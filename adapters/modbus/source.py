@@ -1,5 +1,6 @@
 """Polling one meter over Modbus TCP. Alone in knowing pymodbus, whose minor versions break."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -14,7 +15,7 @@ from pymodbus.pdu import ModbusPDU
 from adapters.modbus.registermap import Block, RegisterMap
 
 Deliver = Callable[[str, bytes], None]
-"""Takes the unit as text and the payload."""
+"""Takes the unit as text and the payload. May block."""
 
 # pymodbus writes to stderr by itself; what matters is raised here with the meter's name in it.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -47,11 +48,8 @@ class ModbusUnit:
         self._where = f"{host}:{port} unit {unit}"
         self._unit, self._meter, self._map = unit, meter, register_map
         self._blocks = register_map.blocks()
-        # reconnect_delay=0: pymodbus would go on reconnecting behind our back; a poll connects
-        # itself.
-        self._client = AsyncModbusTcpClient(
-            host, port=port, timeout=timeout_s, retries=retries, reconnect_delay=0
-        )
+        self._host, self._port, self._timeout_s, self._retries = host, port, timeout_s, retries
+        self._client: AsyncModbusTcpClient | None = None
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before the first poll."""
@@ -67,11 +65,15 @@ class ModbusUnit:
 
     def close(self) -> None:
         """Close the connection; a later poll opens it again."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     async def poll(self, deliver: Deliver) -> None:
         """Read the meter once and deliver its payload. Raises ModbusError."""
-        deliver(str(self._unit), await self.read())
+        payload = await self.read()
+        # Delivering waits while the journal is full; other meters share this event loop.
+        await asyncio.to_thread(deliver, str(self._unit), payload)
 
     async def read(self) -> bytes:
         """The blocks of the register map as the JSON payload of docs/payloads.md.
@@ -79,12 +81,11 @@ class ModbusUnit:
         A block that the meter refuses is left out. Raises ModbusError when the meter is silent, or
         no block could be read.
         """
-        if not self._client.connected and not await self._client.connect():
-            raise ModbusError(f"{self._where}: no connection")
+        client = await self._connected()
         blocks: list[tuple[int, int, str]] = []
         refused: list[str] = []
         for block in self._blocks:
-            answer = await self._ask(block)
+            answer = await self._ask(client, block)
             if answer.isError():
                 refused.append(f"function {block.function} address {block.address}: {answer}")
             elif len(answer.registers) != block.registers:
@@ -102,11 +103,25 @@ class ModbusUnit:
             log.warning("modbus_blocks_refused", unit=self._where, refused=refused)
         return orjson.dumps({"profile": self._map.name, "meter": self._meter, "blocks": blocks})
 
-    async def _ask(self, block: Block) -> ModbusPDU:
+    async def _connected(self) -> AsyncModbusTcpClient:
+        """The client, which pymodbus binds to the running event loop when it is made."""
+        if self._client is None:
+            # reconnect_delay=0: it would reconnect behind our back; a poll connects itself.
+            self._client = AsyncModbusTcpClient(
+                self._host,
+                port=self._port,
+                timeout=self._timeout_s,
+                retries=self._retries,
+                reconnect_delay=0,
+            )
+        if not self._client.connected and not await self._client.connect():
+            self.close()
+            raise ModbusError(f"{self._where}: no connection")
+        return self._client
+
+    async def _ask(self, client: AsyncModbusTcpClient, block: Block) -> ModbusPDU:
         read: Callable[..., Awaitable[ModbusPDU]] = (
-            self._client.read_holding_registers
-            if block.function == 3
-            else self._client.read_input_registers
+            client.read_holding_registers if block.function == 3 else client.read_input_registers
         )
         try:
             return await read(block.address, count=block.registers, device_id=self._unit)

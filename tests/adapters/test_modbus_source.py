@@ -102,6 +102,18 @@ def test_orders_over_the_wire(kind: str, register: str, value: int, scale: Fract
     assert registers_of(asyncio.run(run()), register_map) == {register: value}
 
 
+def test_is_made_before_its_event_loop_and_reads_in_several():
+    register_map, port = load_maps()["simulator"], free_port()
+    one = unit(port, register_map)
+
+    async def run() -> bytes:
+        meter = ModbusMeter(unit=1, register_map=register_map, values=lambda: SHOWN)
+        async with modbus_gateway([meter], port=port), one:
+            return await one.read()
+
+    assert asyncio.run(run()) == asyncio.run(run())
+
+
 def two_blocks() -> RegisterMap:
     scale = Fraction(1)
     return RegisterMap(
