@@ -64,6 +64,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "do_cooling_return": "Vattnet går tillbaka för kallt. Kontrollera att ventiler stänger och "
         "att flödet inte är för stort.",
         "days_hours": "{days} dygn {hours} h",
+        "days": "{days} dygn",
         "hours": "{hours} h",
         "open": "Visa anläggningen: {link}",
         "open_short": "Visa anläggningen",
@@ -110,6 +111,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "do_cooling_return": "The water goes back too cold. Check that valves close and that the "
         "flow is not too large.",
         "days_hours": "{days} d {hours} h",
+        "days": "{days} d",
         "hours": "{hours} h",
         "open": "Open the facility: {link}",
         "open_short": "Open the facility",
@@ -201,8 +203,8 @@ def _stamp(local: datetime, language: str) -> str:
 def duration(since: datetime, until: datetime, language: str) -> str:
     """`5 dygn 10 h`, rounded to whole hours."""
     days, hours = divmod(round((until - since) / timedelta(hours=1)), 24)
-    words = WORDS[language]
-    return words["days_hours" if days else "hours"].format(days=days, hours=hours)
+    form = "hours" if not days else "days_hours" if hours else "days"
+    return WORDS[language][form].format(days=days, hours=hours)
 
 
 def title(alarm: Alarm, news: News, *, facility: str, value: int, language: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 from config.settings import Season as SeasonSetting
@@ -55,7 +55,7 @@ def season_changes(within: Interval, seasons: Sequence[SeasonCalendar]) -> list[
     while (day := day + timedelta(days=1)) < end:
         if season_of(day, seasons) is not season:
             season = season_of(day, seasons)
-            changes.append(day_start(day))
+            changes.append(day_start(day).astimezone(UTC))
     return changes
 
 

@@ -27,6 +27,14 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
+
+def _cache_control(path: str) -> str:
+    """Pages and answers are personal; vendored files change with releases only."""
+    if path.startswith("/static/vendor/"):
+        return "public, max-age=86400"
+    return "no-cache" if path.startswith("/static/") else "no-store"
+
+
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 SECONDS: Final = Histogram(
@@ -55,7 +63,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", _cache_control(scope["path"]))
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

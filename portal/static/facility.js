@@ -13,6 +13,8 @@ const NORMAL_TIME = HOUR; // UTC+1 all year; the axis is drawn as if that were U
 const byHour = box.dataset.step === 'hour';
 const hidden = new Set();
 const narrow = () => innerWidth < 620;
+/** As short as it says all: `45`, `45,5`. */
+const number = value => one.format(value).replace(/[.,]0$/, '').replace('-', '\u2212');
 
 const probe = document.createElement('span');
 probe.className = 'vh';
@@ -43,13 +45,30 @@ function points(body) {
   };
 }
 
-/** A kind's limits as one line; a hole where none held. */
-function steps(limits, kind) {
-  const line = [];
-  for (const limit of limits.filter(entry => entry.kind === kind)) {
-    line.push([Date.parse(limit.from) + NORMAL_TIME, limit.limit], [Date.parse(limit.to) + NORMAL_TIME, limit.limit], [Date.parse(limit.to) + NORMAL_TIME, null]);
+/** A kind's limits, one horizontal line for each time one held. */
+function spans(limits, kind) {
+  return limits.filter(entry => entry.kind === kind)
+    .map(limit => [[Date.parse(limit.from) + NORMAL_TIME, limit.limit], [Date.parse(limit.to) + NORMAL_TIME, limit.limit]]);
+}
+
+/** Where the time axis has its labels: days for weeks, halves of months for a season, months for years. */
+function ticks(from, to) {
+  const days = (to - from) / DAY;
+  const out = [];
+  const start = new Date(from);
+  if (days <= 31) {
+    const each = Math.ceil(days / (narrow() ? 4 : 7)) * DAY;
+    for (let time = Math.ceil(from / DAY) * DAY; time < to; time += each) out.push(time);
+    return out;
   }
-  return line;
+  const each = days <= 100 ? 1 : days <= 400 ? (narrow() ? 3 : 2) : (narrow() ? 6 : 3);
+  for (let month = 0; month <= 26; month += 1) {
+    const first = Date.UTC(start.getUTCFullYear(), start.getUTCMonth() + month, 1);
+    if (new Date(first).getUTCMonth() % each === 0 && first >= from && first < to) out.push(first);
+    const middle = first + 14 * DAY;
+    if (days <= 100 && !narrow() && middle >= from && middle < to) out.push(middle);
+  }
+  return out;
 }
 
 const day = time => { const date = new Date(time); return `${date.getUTCDate()} ${monthName.format(date).replace('.', '')}`; };
@@ -73,12 +92,12 @@ function colours() {
 function option() {
   const c = colours();
   const span = data.to - data.from;
+  const marks = ticks(data.from, data.to);
   const axis = (index, labelled) => ({
-    type: 'time', gridIndex: index, min: data.from, max: data.to, axisLine: { lineStyle: { color: c.line } }, splitLine: { show: false },
-    axisTick: { show: labelled, length: 4, lineStyle: { color: c.line } },
-    minInterval: span > 100 * DAY ? 27 * DAY : DAY,
+    type: 'value', gridIndex: index, min: data.from, max: data.to, axisLine: { onZero: false, lineStyle: { color: c.line } }, splitLine: { show: false },
+    axisTick: { show: labelled, length: 4, lineStyle: { color: c.line }, customValues: marks },
     axisLabel: {
-      show: labelled, color: c.ink2, fontSize: 12.5, hideOverlap: true, align: 'left', padding: [0, 0, 0, 2],
+      show: labelled, customValues: marks, color: c.ink2, fontSize: 12.5, hideOverlap: true, align: 'left', padding: [0, 0, 0, 2],
       formatter: time => {
         if (time > data.to - span / 40) return '';
         if (span <= 100 * DAY) return day(time);
@@ -90,7 +109,7 @@ function option() {
   });
   const value = (index, name, extra = {}) => ({
     type: 'value', gridIndex: index, name, nameGap: 10, splitNumber: 4, axisLine: { show: false }, axisTick: { show: false }, splitLine: { lineStyle: { color: c.grid } },
-    axisLabel: { color: c.ink2, fontSize: 12.5, formatter: number => one.format(number).replace(/[.,]0$/, '').replace('-', '\u2212') },
+    axisLabel: { color: c.ink2, fontSize: 12.5, formatter: number },
     nameTextStyle: { color: c.ink2, fontSize: 12.5, align: 'left', padding: [0, 0, 0, -26] }, ...extra,
   });
   const end = (text, colour) => (narrow() ? undefined : { show: true, formatter: text, color: colour, fontSize: 12.5, fontWeight: 600, distance: 6 });
@@ -99,7 +118,11 @@ function option() {
     sampling: rows.length > 3000 ? 'minmax' : undefined, lineStyle: { color: colour, width: 1.75 }, itemStyle: { color: colour }, emphasis: { disabled: true }, z: 3,
     endLabel: hidden.has(id) ? undefined : end(name, colour), labelLayout: { moveOverlap: 'shiftY' }, ...extra,
   });
-  const limit = (id, grid, rows) => line(id, words.limit, grid, rows, c.alarm, { step: 'end', silent: true, lineStyle: { color: c.alarm, width: 1.25, type: [5, 4] }, z: 2, endLabel: undefined, sampling: undefined, tooltip: { show: false } });
+  const limit = (id, grid, held) => held.map((rows, index) => {
+    const last = rows[1][0] >= data.to;
+    const text = `${words.limit.toLowerCase()} ${number(rows[1][1])}`;
+    return line(`${id}-${index}`, words.limit, grid, rows, c.alarm, { silent: true, lineStyle: { color: c.alarm, width: 1.25, type: [5, 4] }, z: 2, endLabel: last ? end(text, c.alarm) : undefined });
+  });
   const powerKind = byHour ? 'hourly_power' : 'daily_power';
   return {
     animation: false, useUTC: true, legend: { show: false }, aria: { enabled: false }, textStyle: { fontFamily: 'Inter, system-ui, sans-serif', fontSize: 12.5, color: c.ink2 },
@@ -110,9 +133,9 @@ function option() {
       formatter: shown => tip(shown[0]?.axisValue),
     },
     grid: [
-      { left: 40, right: narrow() ? 10 : 72, top: 28, height: '31%' },
-      { left: 40, right: narrow() ? 10 : 72, top: '43%', height: '31%' },
-      { left: 40, right: narrow() ? 10 : 72, top: '83%', bottom: 26 },
+      { left: 40, right: narrow() ? 10 : 72, top: 28, height: '31%', outerBoundsMode: 'none' },
+      { left: 40, right: narrow() ? 10 : 72, top: '43%', height: '31%', outerBoundsMode: 'none' },
+      { left: 40, right: narrow() ? 10 : 72, top: '83%', bottom: 26, outerBoundsMode: 'none' },
     ],
     xAxis: [axis(0, false), axis(1, false), axis(2, true)],
     yAxis: [value(0, 'kW', { min: 0 }), value(1, '°C', { scale: true }), value(2, '°C', { scale: true, splitNumber: 2 })],
@@ -121,8 +144,8 @@ function option() {
       line('supply', words.supply, 1, data.points.supply, c.supply),
       line('return', words.return, 1, data.points.return, c.return, { lineStyle: { color: c.return, width: 2 } }),
       line('outdoor', words.outdoor, 2, data.points.outdoor, c.outdoor, { lineStyle: { color: c.outdoor, width: 1.5 } }),
-      limit('limit-power', 0, steps(data.limits, powerKind)),
-      limit('limit-return', 1, steps(data.limits, 'return_temperature')),
+      ...limit('limit-power', 0, spans(data.limits, powerKind)),
+      ...limit('limit-return', 1, spans(data.limits, 'return_temperature')),
     ],
   };
 }
@@ -132,8 +155,8 @@ function tip(time) {
   const step = byHour ? HOUR : DAY;
   const index = Math.round((time - data.points.at[0]) / step);
   const row = (id, unit) => {
-    const number = data.points[id][index]?.[1];
-    return `${words[id]}  ${number == null ? words.missing : `${one.format(number).replace('-', '\u2212')} ${unit}`}`;
+    const value = data.points[id][index]?.[1];
+    return `${words[id]}  ${value == null ? words.missing : `${one.format(value).replace('-', '\u2212')}\u00a0${unit}`}`;
   };
   const lines = [label(data.points.at[index]), row('power', 'kW'), row('supply', '°C'), row('return', '°C'), row('outdoor', '°C')];
   if (data.points.quality[index] && data.points.quality[index] !== 'M') lines.push(`${words.quality}  ${data.points.quality[index]}`);

@@ -74,6 +74,7 @@ cross join lateral (
     select start_at, energy_j, volume_ml, e8_mlc, e9_mlc, quality from hour
     where hour.facility_id = i.facility_id and hour.commodity = i.commodity
     order by start_at desc limit 1) h
+order by i.facility_id, i.commodity
 
 -- meters --
 -- Meters of a facility over time.

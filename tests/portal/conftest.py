@@ -36,7 +36,7 @@ class World:
 
 @pytest.fixture
 def world(conn: psycopg.Connection) -> World:
-    """Forty days of history: a warm return since six days, an alarm of last month that is over."""
+    """Twenty days of history: a warm return since six days, an alarm of last month that is over."""
     customer = seed.add_customer(conn, "100412", "Tallbackens Fastigheter AB")
     other = seed.add_customer(conn, "200500", "Annan AB")
     house = seed.add_facility(conn, customer, "Kvarngatan 12")
@@ -46,8 +46,8 @@ def world(conn: psycopg.Connection) -> World:
     seed.add_user(conn, "jon@example.com", {customer: "read"}, name="Jon Berg", language="en")
     seed.add_user(conn, "other@example.com", {other: "full"}, name="Åsa Annan")
     for facility in (house, both, foreign):
-        seed.fill_history(conn, facility, days=40)
-    seed.fill_history(conn, both, commodity=2, days=40)
+        seed.fill_history(conn, facility, days=20)
+    seed.fill_history(conn, both, commodity=2, days=20)
     rule = seed.add_rule(conn, house)
     foreign_rule = seed.add_rule(conn, foreign)
     over, _ = seed.raise_alarm(
@@ -58,9 +58,7 @@ def world(conn: psycopg.Connection) -> World:
     seed.add_notice(conn, transition, maria, house, "Kvarngatan 12: returtemperaturen är 56,4 °C")
     for facility in (house, both):
         seed.add_readings(conn, facility)
-    return World(
-        customer, other, house, both, foreign, rule, maria, active, over, foreign_alarm
-    )
+    return World(customer, other, house, both, foreign, rule, maria, active, over, foreign_alarm)
 
 
 @pytest.fixture
@@ -91,7 +89,7 @@ LogIn = Callable[..., httpx.Client]
 
 
 @pytest.fixture
-def log_in(site: str, world: World) -> Iterator[LogIn]:
+def log_in(site: str, world: World) -> Iterator[LogIn]:  # noqa: ARG001 - people to log in
     """`log_in("maria@example.com")` gives a client with a session and its CSRF token set."""
     clients = []
 

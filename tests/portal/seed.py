@@ -212,7 +212,7 @@ def fill_history(
         power_kw = (6 + np.clip(17 - outdoor_c, 0, None) * 3.4) * morning
         supply_c = np.clip(82 - outdoor_c * 0.9, 66, 100) + rng.normal(0, 0.8, count)
         return_c = 35 + np.clip(outdoor_c - 5, 0, 20) * 0.75 + rng.normal(0, 1.0, count)
-        return_c[-24 * fault_days :] += 18
+        return_c[count - 24 * fault_days :] += 18
         cooling_k = supply_c - return_c
     else:
         power_kw = (2 + np.clip(outdoor_c - 12, 0, None) * 4.0) * morning
@@ -332,3 +332,21 @@ def add_readings(
                     newest - back * HOUR_US,
                 ),
             )
+
+
+def add_held_telegrams(conn: psycopg.Connection) -> None:
+    """One broken telegram in quarantine, two of a stranger's meter waiting."""
+    identity = (11 << 10 | 1 << 5 | 13) << 48 | 0x06855817 << 16 | 0x08 << 8 | 0x04  # KAM
+    partitions.ensure(conn, "telegram", us(NOW), us(NOW))
+    rows = [
+        (1, None, 3, "checksum", b"\x68\x03"),
+        (2, identity, 4, "unclaimed", b"\x68"),
+        (3, identity, 4, "unclaimed", b"\x68"),
+    ]
+    for number, meter, outcome, reason, payload in rows:
+        conn.execute(
+            "insert into telegram (received_at, telegram_id, source, address, identity, outcome,"
+            " reason, detail, payload) values (%s, %s, 'mqtt:main', 'gw/a/up/telegram', %s, %s,"
+            " %s, 'expected 16, got 17', %s)",
+            (NOW - timedelta(minutes=number), number, meter, outcome, reason, payload),
+        )
