@@ -21,7 +21,7 @@ FNV_LOW: Final = 0x84222325
 """The two halves of the offset basis."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def fnv_step(high: int, low: int, byte: int) -> tuple[int, int]:
     """One byte into the state; returns (high, low)."""
     low ^= byte
@@ -29,7 +29,7 @@ def fnv_step(high: int, low: int, byte: int) -> tuple[int, int]:
     return (high * 0x1B3 + (product >> 32) + (low << 8)) & 0xFFFFFFFF, product & 0xFFFFFFFF
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def fnv_signed(high: int, low: int) -> int:
     """The state as a signed int64, as PostgreSQL's bigint holds it."""
     if high >= 0x80000000:
@@ -37,7 +37,7 @@ def fnv_signed(high: int, low: int) -> int:
     return high << 32 | low
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def fnv_span(buffer: Buffer, start: int, stop: int) -> int:
     """The hash of buffer[start:stop]; the caller has checked the bounds."""
     high, low = FNV_HIGH, FNV_LOW

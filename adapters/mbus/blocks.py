@@ -55,13 +55,15 @@ def read_dib(buffer: Buffer, at: int, stop: int) -> tuple[int, int, int, int, in
     return at, storage, tariff, subunit, ACCEPTED
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _qualify(
     code: int, quantity: int, unit: int, exponent: int, qualifier: int, quality: int
 ) -> tuple[int, int, int, int, int]:
     """What one VIFE makes of the record. Returns (quantity, unit, exponent, qualifier, quality)."""
     if VIFE_QUANTITY[code] >= 0:
-        quantity, unit = int(VIFE_QUANTITY[code]), int(VIFE_UNIT[code])
+        quantity = int(VIFE_QUANTITY[code])
+    if VIFE_UNIT[code] >= 0:
+        unit = int(VIFE_UNIT[code])
     exponent = exponent + int(VIFE_SHIFT[code]) if VIFE_KEEPS_EXPONENT[code] else 0
     if VIFE_QUALIFIES[code]:
         qualifier = code if qualifier == 0 else SEVERAL_QUALIFIERS

@@ -26,7 +26,7 @@ OK, METER_ERROR, OUT_OF_RANGE, INVALID, UNDECODABLE = range(5)
 ) = range(10)
 
 SEVERAL_QUALIFIERS: Final = 0xFF
-"""Records.qualifier with more than one VIFE that says something; 0 is none, else the VIFE's code."""
+"""Records.qualifier with more than one VIFE that says something; 0 is none, else the VIFE code."""
 
 
 class Telegrams(NamedTuple):

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adapters import fnv
 from adapters.fnv import Buffer, as_buffer, joined_offsets
 from adapters.mbus import columns, refusals
 from adapters.mbus.columns import Records, Telegrams
 from adapters.mbus.document import document
-from adapters.mbus.mapping import map_registers
+from adapters.mbus.mapping import identify, map_registers
 from adapters.mbus.profile import NO_PROFILES, MeterProfiles
 from adapters.mbus.walk import walk_spans
 from adapters.mbus.wired import take_frames
@@ -25,9 +26,13 @@ CHUNK_BYTES: Final = 256 * 1024
 
 
 class Walked(NamedTuple):
-    """A batch in columns: `record_count` rows of `records` are filled."""
+    """A batch in columns: `record_count` rows of `records` are filled.
+
+    Payload i is buffer[offsets[i]:offsets[i + 1]].
+    """
 
     buffer: Buffer
+    offsets: NDArray[np.int64]
     telegrams: Telegrams
     records: Records
     record_count: int
@@ -38,16 +43,20 @@ def walk_batch(payloads: Sequence[bytes]) -> Walked:
 
     Raises ValueError when the batch is 2 GiB or more, the reach of the columns' positions.
     """
-    joined = b"".join(payloads)
-    if len(joined) >= 2**31:
-        raise ValueError(f"a batch of less than 2 GiB is expected, got {len(joined)} bytes")
-    buffer = as_buffer(joined)
+    return _walk(payloads, joined_offsets(payloads))
+
+
+def _walk(payloads: Sequence[bytes], offsets: NDArray[np.int64]) -> Walked:
+    size = int(offsets[-1])
+    if size >= 2**31:
+        raise ValueError(f"a batch of less than 2 GiB is expected, got {size} bytes")
+    buffer = as_buffer(b"".join(payloads))
     telegrams = columns.telegrams(len(payloads))
-    spans = columns.spans(len(joined))
-    records = columns.records(len(joined))
-    span_count = take_frames(buffer, joined_offsets(payloads), telegrams, spans)
+    spans = columns.spans(size)
+    records = columns.records(size)
+    span_count = take_frames(buffer, offsets, telegrams, spans)
     record_count = walk_spans(buffer, spans, span_count, telegrams, records)
-    return Walked(buffer, telegrams, records, record_count)
+    return Walked(buffer, offsets, telegrams, records, record_count)
 
 
 def _map(walked: Walked, profiles: MeterProfiles) -> Rows:
@@ -57,13 +66,15 @@ def _map(walked: Walked, profiles: MeterProfiles) -> Rows:
     rows.identity[:] = telegrams.identity
     rows.access[:] = telegrams.access
     rows.status[:] = np.maximum(telegrams.status, 0)
+    profile = np.empty(telegrams.error.size, np.int64)
+    table = profiles.table
+    identify(walked.buffer, telegrams, table.matches, rows.content_hash, profile)
     map_registers(
-        walked.buffer,
         telegrams,
         walked.records,
-        profiles.table,
+        table,
+        profile,
         rows.meter_clock_us,
-        rows.content_hash,
         rows.registers,
         rows.quality,
         rows.energy_step_j,
@@ -75,7 +86,6 @@ def _map(walked: Walked, profiles: MeterProfiles) -> Rows:
 def _refused(payloads: Sequence[bytes], walked: Walked, rows: Rows) -> dict[int, Refusal]:
     """The refusals of a chunk, by index in it."""
     telegrams = walked.telegrams
-    offsets = joined_offsets(payloads)
     error = telegrams.error.astype(np.int64)
     sound = error == refusals.ACCEPTED
     empty = (rows.registers == MISSING).all(axis=1) & (rows.quality == 0)
@@ -88,20 +98,20 @@ def _refused(payloads: Sequence[bytes], walked: Walked, rows: Rows) -> dict[int,
             got = int(telegrams.rows[i])
         elif code == refusals.NO_IDENTITY:
             got = int(telegrams.control_information[i])
-        at = max(0, int(telegrams.error_at[i] - offsets[i]))
+        at = max(0, int(telegrams.error_at[i] - walked.offsets[i]))
         found[i] = refusals.refusal(code, payloads[i], at, int(telegrams.expected[i]), got)
     return found
 
 
-def _chunks(payloads: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
-    """(index of the first, payloads) of about CHUNK_BYTES each."""
+def _chunks(payloads: Sequence[bytes]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """(first, end, offsets from 0) of about CHUNK_BYTES each."""
     offsets = joined_offsets(payloads)
-    start = 0
-    while start < len(payloads):
-        end = int(np.searchsorted(offsets, offsets[start] + CHUNK_BYTES))
-        end = max(end, start + 1)
-        yield start, payloads[start:end]
-        start = end
+    first = 0
+    while first < len(payloads):
+        end = int(np.searchsorted(offsets, offsets[first] + CHUNK_BYTES))
+        end = min(max(end, first + 1), len(payloads))
+        yield first, end, offsets[first : end + 1] - offsets[first]
+        first = end
 
 
 def _kept(rows: Rows, first: int, refused: dict[int, Refusal]) -> Rows:
@@ -123,8 +133,9 @@ def decode_batch(payloads: Sequence[bytes], profiles: MeterProfiles) -> Decoded:
     """
     parts: list[Rows] = []
     refused: dict[int, Refusal] = {}
-    for first, chunk in _chunks(payloads):
-        walked = walk_batch(chunk)
+    for first, end, offsets in _chunks(payloads):
+        chunk = payloads[first:end]
+        walked = _walk(chunk, offsets)
         rows = _map(walked, profiles)
         of_chunk = _refused(chunk, walked, rows)
         parts.append(_kept(rows, first, of_chunk))

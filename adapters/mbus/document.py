@@ -164,7 +164,10 @@ def _value(  # noqa: PLR0911 - one way out for each kind of data
     if kind == columns.TEXT:
         return None, data[::-1].decode("latin-1")
     if kind == columns.DISPLAY:
-        return None, _digits(data)
+        label = bool(IS_LABEL[records.quantity[row]])
+        return None, data[::-1].hex().upper() if label else _digits(data)
+    if kind == columns.BINARY and coding == _LVAR_CODING:
+        return None, data[::-1].hex().upper()  # a number, its highest byte first
     if kind == columns.BINARY or quality in (columns.INVALID, columns.OUT_OF_RANGE):
         return None, data.hex().upper()
     if kind == columns.NO_VALUE:

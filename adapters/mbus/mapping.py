@@ -20,7 +20,9 @@ from adapters.mbus.columns import (
     INSTANTANEOUS,
     INTEGER,
     INVALID,
+    MAXIMUM,
     METER_ERROR,
+    MINIMUM,
     NO_VALUE,
     OK,
     OUT_OF_RANGE,
@@ -88,7 +90,7 @@ _LEAST: Final = np.array([BOUNDS[register][0] for register in REGISTERS], np.int
 _MOST: Final = np.array([BOUNDS[register][1] for register in REGISTERS], np.int64)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def scaled(  # noqa: PLR0911 - each step of the product may leave int64
     mantissa: int, numerator: int, denominator: int, exponent: int
 ) -> int:
@@ -136,23 +138,23 @@ def scaled_real(real: float, numerator: int, denominator: int, exponent: int) ->
     return int(np.rint(value))
 
 
-@njit(cache=True, nogil=True)
-def find_profile(identity: int, rules: NDArray[np.int64]) -> int:
+@njit(cache=True, nogil=True, forceinline=True)
+def find_profile(identity: int, matches: NDArray[np.int64]) -> int:
     """Index of the profile for a meter, -1 without one."""
     manufacturer = identity >> 48 & 0x7FFF
     version = identity >> 8 & 0xFF
     medium = identity & 0xFF
-    for i in range(rules.shape[0]):
+    for i in range(matches.shape[0]):
         if (
-            rules[i, 0] == manufacturer
-            and rules[i, 1] in (-1, version)
-            and rules[i, 2] in (-1, medium)
+            matches[i, 0] == manufacturer
+            and matches[i, 1] in (-1, version)
+            and matches[i, 2] in (-1, medium)
         ):
-            return int(rules[i, 3])
+            return int(matches[i, 3])
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _plain_register(
     quantity: int, qualifier: int, function: int, positive: int, negative: int
 ) -> int:
@@ -193,33 +195,28 @@ def _volume_step_ml(records: Records, first: int, end: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
-def _find_rule(keys: NDArray[np.int64], first: int, end: int, key: int) -> int:
+@njit(cache=True, nogil=True, forceinline=True)
+def _find_rule(rules: NDArray[np.int64], first: int, end: int, key: int) -> int:
     """The rule of a profile for a record's key, -1 without one."""
     for rule in range(first, end):
-        if keys[rule] == key:
+        if rules[rule, 0] == key:
             return rule
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _is_sentinel(
-    registers: NDArray[np.int64],
-    values: NDArray[np.int64],
-    first: int,
-    end: int,
-    register: int,
-    value: int,
+    sentinels: NDArray[np.int64], first: int, end: int, register: int, value: int
 ) -> bool:
     """Whether a profile says that this value stands for a fault."""
     for i in range(first, end):  # noqa: SIM110 - numba compiles no generators here
-        if registers[i] == register and values[i] == value:
+        if sentinels[i, 0] == register and sentinels[i, 1] == value:
             return True
     return False
 
 
-@njit(cache=True, nogil=True)
-def _value(
+@njit(cache=True, nogil=True, forceinline=True)
+def _convert(
     kind: int,
     mantissa: int,
     real: float,
@@ -227,20 +224,28 @@ def _value(
     denominator: int,
     exponent: int,
     register: int,
-) -> tuple[int, int]:
-    """A record's value in its register's unit. Returns (value, quality)."""
+) -> tuple[int, int, int]:
+    """A record's value in its register's unit. Returns (value, quality, what one count means).
+
+    What one count means is at least 1, and 0 where it cannot be told.
+    """
+    if numerator <= 0:
+        return MISSING, INVALID, 0
+    step = 0
     if kind == INTEGER:
         value = scaled(mantissa, numerator, denominator, exponent)
+        if register in (_ENERGY, _COOLING, _VOLUME):
+            step = max(scaled(1, numerator, denominator, exponent), 1)
     elif kind == REAL:
         value = scaled_real(real, numerator, denominator, exponent)
     else:
-        return MISSING, INVALID
+        return MISSING, INVALID, 0
     if value > _MOST[register] or value < _LEAST[register]:  # MISSING is less than any
-        return MISSING, OUT_OF_RANGE
-    return value, OK
+        return MISSING, OUT_OF_RANGE, 0
+    return value, OK, step
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _clock_us(kind: int, local_us: int) -> int:
     """UTC of the meter's own clock: normal time UTC+1, or summer time when it says so."""
     if kind == DATE_TIME:
@@ -248,75 +253,44 @@ def _clock_us(kind: int, local_us: int) -> int:
     return local_us - 2 * _HOUR_US if kind == DATE_TIME_SUMMER else MISSING
 
 
-@njit(cache=True, nogil=True)
-def _map_record(
-    records: Records,
-    row: int,
-    first: int,
-    end: int,
-    profile: int,
-    table: ProfileTable,
+@njit(cache=True, nogil=True, forceinline=True)
+def _scaling(
+    rules: NDArray[np.int64], rule: int, unit: int, exponent: int
 ) -> tuple[int, int, int, int]:
-    """What a record is as a register. Returns (register or -1, value, quality, its step or 0)."""
-    rule, positive, negative = -1, -1, -1
-    if profile >= 0:
-        rule = _find_rule(
-            table.record_key,
-            table.record_from[profile],
-            table.record_from[profile + 1],
-            records.key[row],
-        )
-        positive, negative = table.contribution[profile, 0], table.contribution[profile, 1]
-    unit, kind = records.unit[row], records.kind[row]
-    numerator, denominator = int(_NUMERATOR[unit]), int(_DENOMINATOR[unit])
-    exponent = int(_EXPONENT[unit]) + int(records.exponent[row])
-    quality = min(int(records.quality[row]), INVALID)
-    if rule < 0:
-        register = _plain_register(
-            records.quantity[row],
-            records.qualifier[row],
-            records.function[row],
-            positive,
-            negative,
-        )
-    else:
-        register = int(table.record_register[rule])
-        scaling = table.record_scaling[rule]
-        if scaling != BY_VIF:
-            numerator, denominator = table.record_numerator[rule], table.record_denominator[rule]
-            exponent = 0
-        if scaling == BY_VOLUME_STEP:
-            step = _volume_step_ml(records, first, end)
-            if step == 0 or step > INT64_MAX // numerator:
-                return register, MISSING, INVALID, 0
-            numerator *= step
-    if register < 0 or numerator == 0 or (kind == NO_VALUE and quality == OK):
-        return -1, MISSING, OK, 0
-    value = MISSING
-    if quality == OK:
-        value, quality = _value(
-            kind,
-            records.mantissa[row],
-            records.real[row],
-            numerator,
-            denominator,
-            exponent,
-            register,
-        )
-    if value == MISSING or kind != INTEGER or register not in (_ENERGY, _COOLING, _VOLUME):
-        return register, value, quality, 0
-    step = scaled(1, numerator, denominator, exponent)
-    return register, value, quality, 0 if step == MISSING else max(step, 1)
+    """How a value becomes its register's. Returns (BY_..., numerator, denominator, exponent).
+
+    Numerator 0: not at all.
+    """
+    if rule >= 0 and rules[rule, 2] != BY_VIF:
+        return rules[rule, 2], rules[rule, 3], rules[rule, 4], 0
+    by_vif = int(_EXPONENT[unit]) + exponent
+    return BY_VIF, int(_NUMERATOR[unit]), int(_DENOMINATOR[unit]), by_vif
 
 
 @njit(cache=True, nogil=True)
-def map_registers(  # noqa: C901 - the loop that skips what is no live register
+def identify(
     buffer: Buffer,
+    telegrams: Telegrams,
+    matches: NDArray[np.int64],
+    content_hash: NDArray[np.int64],
+    profile: NDArray[np.int64],
+) -> None:
+    """The hash of every accepted telegram's frames, and its meter's profile, -1 without one."""
+    for telegram in range(telegrams.error.size):
+        profile[telegram] = -1
+        if telegrams.error[telegram] == 0:
+            start, stop = telegrams.start[telegram], telegrams.stop[telegram]
+            content_hash[telegram] = fnv_span(buffer, start, stop)
+            profile[telegram] = find_profile(telegrams.identity[telegram], matches)
+
+
+@njit(cache=True, nogil=True)
+def map_registers(  # noqa: C901, PLR0912 - a call with all columns costs more than its work
     telegrams: Telegrams,
     records: Records,
     table: ProfileTable,
+    profile: NDArray[np.int64],
     meter_clock_us: NDArray[np.int64],
-    content_hash: NDArray[np.int64],
     registers: NDArray[np.int64],
     quality: NDArray[np.int64],
     energy_step_j: NDArray[np.int64],
@@ -324,41 +298,48 @@ def map_registers(  # noqa: C901 - the loop that skips what is no live register
 ) -> None:
     """Registers of every accepted telegram into its row; the out columns come as `empty_rows`."""
     for telegram in range(telegrams.error.size):
-        if telegrams.error[telegram] != 0:
-            continue
-        content_hash[telegram] = fnv_span(
-            buffer, telegrams.start[telegram], telegrams.stop[telegram]
-        )
-        profile = find_profile(telegrams.identity[telegram], table.rules)
-        first = telegrams.first_row[telegram]
-        end = first + telegrams.rows[telegram]
-        live, packed = 0, 0
+        rule_from, rule_to, sentinel_from, sentinel_to, positive, negative = 0, 0, 0, 0, -1, -1
+        of_meter = profile[telegram]
+        if of_meter >= 0:
+            rule_from, rule_to = table.profiles[of_meter, 0], table.profiles[of_meter, 1]
+            sentinel_from, sentinel_to = table.profiles[of_meter, 2], table.profiles[of_meter, 3]
+            positive, negative = table.profiles[of_meter, 4], table.profiles[of_meter, 5]
+        live, packed, first = 0, 0, telegrams.first_row[telegram]
+        end = first + telegrams.rows[telegram]  # a refused telegram has none
         for row in range(first, end):
-            function = records.function[row]
-            if records.storage[row] | records.tariff[row] | records.subunit[row] != 0:
+            function, kind = int(records.function[row]), int(records.kind[row])
+            elsewhere = records.storage[row] | records.tariff[row] | records.subunit[row]
+            if elsewhere != 0 or function in (MAXIMUM, MINIMUM):
                 continue
-            if function not in (INSTANTANEOUS, DURING_ERROR):
+            quantity, qualifier = int(records.quantity[row]), int(records.qualifier[row])
+            if quantity == TIME_POINT:
+                if qualifier | function == 0 and meter_clock_us[telegram] == MISSING:
+                    meter_clock_us[telegram] = _clock_us(kind, records.mantissa[row])
                 continue
-            if records.quantity[row] == TIME_POINT:
-                if (
-                    records.qualifier[row] == 0
-                    and function == INSTANTANEOUS
-                    and meter_clock_us[telegram] == MISSING
-                ):
-                    meter_clock_us[telegram] = _clock_us(records.kind[row], records.mantissa[row])
+            rule = _find_rule(table.records, rule_from, rule_to, records.key[row])
+            register = _plain_register(quantity, qualifier, function, positive, negative)
+            if rule >= 0:
+                register = int(table.records[rule, 1])
+            by, numerator, denominator, exponent = _scaling(
+                table.records, rule, int(records.unit[row]), int(records.exponent[row])
+            )
+            problem = min(int(records.quality[row]), INVALID)
+            nothing = numerator == 0 or (kind == NO_VALUE and problem == OK)
+            if nothing or register < 0 or live >> register & 1:
                 continue
-            register, value, problem, step = _map_record(records, row, first, end, profile, table)
-            if register < 0 or live >> register & 1:
-                continue
-            if profile >= 0 and _is_sentinel(
-                table.sentinel_register,
-                table.sentinel_value,
-                table.sentinel_from[profile],
-                table.sentinel_from[profile + 1],
-                register,
-                value,
-            ):
-                value, problem = MISSING, METER_ERROR
+            if by == BY_VOLUME_STEP:
+                step = volume_step_ml[telegram]
+                if step == 0:
+                    step = _volume_step_ml(records, first, end)
+                numerator = numerator * step if step <= INT64_MAX // numerator else 0
+            value, step = MISSING, 0
+            if problem == OK:
+                mantissa, real = records.mantissa[row], records.real[row]
+                value, problem, step = _convert(
+                    kind, mantissa, real, numerator, denominator, exponent, register
+                )
+            if _is_sentinel(table.sentinels, sentinel_from, sentinel_to, register, value):
+                value, problem, step = MISSING, METER_ERROR, 0
             packed = packed & ~(3 << 2 * register) | problem << 2 * register
             if function == DURING_ERROR and register != _ERROR_H:
                 continue

@@ -4,7 +4,6 @@ Profiles are written in config/profiles/*.toml and loaded by config/profiles.py;
 because the decoder needs them.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -71,65 +70,58 @@ class MeterProfile:
 
 
 class ProfileTable(NamedTuple):
-    """Profiles as flat arrays.
+    """Profiles as int64 matrices, a row for each.
 
-    A rule row says (manufacturer, version, medium, profile), -1 for any; the first match wins.
-    Profile p has record rows record_from[p]:record_from[p + 1], likewise sentinels.
+    `matches`: manufacturer, version, medium (-1: any), profile; the first match wins.
+    `profiles`: first and end of its rows in `records`, in `sentinels`, registers of VIFE 3B and 3C
+    (-1: none). `records`: key (FNV-1a of DIB and VIB), register, BY_..., numerator, denominator.
+    `sentinels`: register, value.
     """
 
-    rules: NDArray[np.int64]  # (n, 4)
-    record_from: NDArray[np.int64]
-    record_key: NDArray[np.int64]
-    record_register: NDArray[np.int64]
-    record_scaling: NDArray[np.int64]  # BY_VIF, BY_FACTOR, BY_VOLUME_STEP
-    record_numerator: NDArray[np.int64]
-    record_denominator: NDArray[np.int64]
-    sentinel_from: NDArray[np.int64]
-    sentinel_register: NDArray[np.int64]
-    sentinel_value: NDArray[np.int64]
-    contribution: NDArray[np.int64]  # (profiles, 2): registers of VIFE 3B, 3C; -1 none
+    matches: NDArray[np.int64]
+    profiles: NDArray[np.int64]
+    records: NDArray[np.int64]
+    sentinels: NDArray[np.int64]
 
 
-def _i64(values: Iterable[int]) -> NDArray[np.int64]:
-    return np.fromiter(values, np.int64)
+def _matrix(rows: list[tuple[int, ...]], width: int) -> NDArray[np.int64]:
+    return np.array(rows, np.int64).reshape(-1, width)
 
 
 def _register(name: str | None) -> int:
     return -1 if name is None else REGISTER_INDEX[name]
 
 
-def _scaling(rule: RecordRule) -> int:
-    if rule.factor is None:
-        return BY_VIF
-    return BY_VOLUME_STEP if rule.times_volume_step else BY_FACTOR
+def _record_row(rule: RecordRule) -> tuple[int, ...]:
+    factor, scaling = rule.factor, BY_VOLUME_STEP if rule.times_volume_step else BY_FACTOR
+    if factor is None:
+        factor, scaling = Fraction(1), BY_VIF
+    key = fnv1a64(rule.dib_vib)
+    return key, REGISTER_INDEX[rule.register], scaling, factor.numerator, factor.denominator
 
 
 def _table(profiles: tuple[MeterProfile, ...]) -> ProfileTable:
-    rules = [
+    matches = [
         (meter_identity.manufacturer_code(profile.manufacturer), version, medium, index)
         for index, profile in enumerate(profiles)
         for version in profile.versions or (-1,)
         for medium in profile.media or (-1,)
     ]
-    rules.sort(key=lambda rule: (rule[1] < 0) + (rule[2] < 0))  # the most specific first
-    records = [rule for profile in profiles for rule in profile.records]
-    factors = [Fraction(1) if rule.factor is None else rule.factor for rule in records]
-    sentinels = [sentinel for profile in profiles for sentinel in profile.sentinels]
+    matches.sort(key=lambda match: (match[1] < 0) + (match[2] < 0))  # the most specific first
+    of_profile: list[tuple[int, ...]] = []
+    records: list[tuple[int, ...]] = []
+    sentinels: list[tuple[int, ...]] = []
+    for profile in profiles:
+        start = len(records), len(sentinels)
+        records += map(_record_row, profile.records)
+        sentinels += [(REGISTER_INDEX[register], value) for register, value in profile.sentinels]
+        spans = start[0], len(records), start[1], len(sentinels)
+        of_profile.append((*spans, _register(profile.positive), _register(profile.negative)))
     return ProfileTable(
-        rules=np.array(rules, np.int64).reshape(-1, 4),
-        record_from=_i64(np.cumsum([0, *(len(profile.records) for profile in profiles)])),
-        record_key=_i64(fnv1a64(rule.dib_vib) for rule in records),
-        record_register=_i64(REGISTER_INDEX[rule.register] for rule in records),
-        record_scaling=_i64(_scaling(rule) for rule in records),
-        record_numerator=_i64(factor.numerator for factor in factors),
-        record_denominator=_i64(factor.denominator for factor in factors),
-        sentinel_from=_i64(np.cumsum([0, *(len(profile.sentinels) for profile in profiles)])),
-        sentinel_register=_i64(REGISTER_INDEX[register] for register, _ in sentinels),
-        sentinel_value=_i64(value for _, value in sentinels),
-        contribution=np.array(
-            [(_register(profile.positive), _register(profile.negative)) for profile in profiles],
-            np.int64,
-        ).reshape(-1, 2),
+        _matrix([tuple(match) for match in matches], 4),
+        _matrix(of_profile, 6),
+        _matrix(records, 5),
+        _matrix(sentinels, 2),
     )
 
 
@@ -150,7 +142,7 @@ class MeterProfiles:
     def match(self, identity: int) -> MeterProfile | None:
         """The profile of the meter of that identity, None when only the standard is known of it."""
         manufacturer, _, version, medium = meter_identity.unpack(identity)
-        for of_manufacturer, of_version, of_medium, index in self.table.rules.tolist():
+        for of_manufacturer, of_version, of_medium, index in self.table.matches.tolist():
             if (
                 of_manufacturer == manufacturer
                 and of_version in (-1, version)

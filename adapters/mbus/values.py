@@ -34,11 +34,11 @@ _LOW_MASK: Final = np.array([(1 << 8 * min(n, 7)) - 1 for n in range(9)], np.int
 _SIGN_BIT: Final = np.array([0, *(1 << 8 * n - 1 for n in range(1, 8))], np.int64)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def load(buffer: Buffer, at: int, size: int, step: int) -> tuple[int, int]:
     """Up to 8 bytes as a number in two parts that fit int64: (the low 7 bytes, byte 8 or 0)."""
     low = 0
-    if step > 0 and at + 8 <= len(buffer):
+    if step > 0 and 0 <= at <= len(buffer) - 8:
         # Read eight, keep `size`: no loop whose length the processor would have to guess.
         for i in range(7):
             low |= (buffer[at + i] & 0xFF) << 8 * i
@@ -49,7 +49,7 @@ def load(buffer: Buffer, at: int, size: int, step: int) -> tuple[int, int]:
     return low, (buffer[first + step * 7] & 0xFF) if size == 8 else 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def read_integer(low: int, top: int, size: int, signed: bool) -> tuple[int, int, int]:
     """Type B or C, 1 to 8 bytes. Returns (kind, mantissa, quality)."""
     if size < 8:
@@ -64,7 +64,7 @@ def read_integer(low: int, top: int, size: int, signed: bool) -> tuple[int, int,
     return INTEGER, top << 56 | low, OK
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def read_bcd(low: int, size: int) -> tuple[int, int, int]:
     """Type A, up to 7 bytes: an F on top is a minus, any other nibble A..F is the display's.
 

@@ -1,7 +1,7 @@
 """What a combinable (orthogonal) VIFE does to the record before it (EN 13757-3:2018 6.4.7, 6.4.8).
 
 A VIFE that only scales leaves the quantity alone; any other makes the record another series than
-the plain quantity, known or not.
+the plain quantity, known or not. One of the maker's own keeps unit and scale of the VIF before it.
 """
 
 from typing import Final
@@ -124,23 +124,19 @@ _SCALING: Final = (TIMES_10_N, TIMES_1000)
 _SAYS_NOTHING: Final = (NEUTRAL, RECORD_ERROR, RECORD_OUT_OF_RANGE, *_SCALING)
 
 VIFE_QUANTITY: Final = np.array([_MADE_QUANTITY.get(kind, -1) for kind in VIFE_CLASS.tolist()])
-VIFE_UNIT: Final = np.array(
-    [
-        UNIT_INDEX[("s", "min", "h", "d")[code & 3]]
-        if kind == A_DURATION
-        else -1
-        if VIFE_QUANTITY[code] < 0
-        else UNIT_INDEX[""]
-        for code, kind in enumerate(VIFE_CLASS.tolist())
-    ]
+VIFE_UNIT: Final = np.full(128, -1)
+VIFE_UNIT[np.isin(VIFE_CLASS, (UNKNOWN_QUALIFIER, OTHER_DIMENSION, A_TIME_POINT, A_COUNT))] = (
+    UNIT_INDEX[""]
 )
+for _code in np.flatnonzero(VIFE_CLASS == A_DURATION).tolist():
+    VIFE_UNIT[_code] = UNIT_INDEX[("s", "min", "h", "d")[_code & 3]]
 VIFE_SHIFT: Final = np.array(
     [
         (code & 7) - 6 if kind == TIMES_10_N else 3 if kind == TIMES_1000 else 0
         for code, kind in enumerate(VIFE_CLASS.tolist())
     ]
 )
-VIFE_KEEPS_EXPONENT: Final = ~np.isin(VIFE_CLASS, (A_TIME_POINT, A_COUNT, A_DURATION, MANUFACTURER))
+VIFE_KEEPS_EXPONENT: Final = ~np.isin(VIFE_CLASS, (A_TIME_POINT, A_COUNT, A_DURATION))
 VIFE_QUALIFIES: Final = ~np.isin(VIFE_CLASS, _SAYS_NOTHING)
 VIFE_QUALITY: Final = np.array([_QUALITY.get(kind, OK) for kind in VIFE_CLASS.tolist()])
 

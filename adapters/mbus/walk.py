@@ -97,7 +97,7 @@ def _read_lvar(buffer: Buffer, at: int, size: int, step: int, lvar: int) -> tupl
     return BINARY, 0, OK
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _read_data(
     buffer: Buffer, at: int, size: int, step: int, coding: int, quantity: int
 ) -> tuple[int, int, float, int]:
@@ -120,7 +120,7 @@ def _read_data(
     return kind, mantissa, 0.0, quality
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _key(buffer: Buffer, start: int, stop: int) -> int:
     """FNV-1a of a record's DIB and VIB."""
     high, low = fnv_step(FNV_HIGH, FNV_LOW, buffer[start])
@@ -129,7 +129,7 @@ def _key(buffer: Buffer, start: int, stop: int) -> int:
     return fnv_signed(high, low)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _read_record(buffer: Buffer, start: int, stop: int, step: int, text_last: bool) -> Record:
     """The record at `start`, or the manufacturer's block there."""
     dif = buffer[start] & 0xFF
@@ -270,7 +270,7 @@ def walk_spans(
         fixed = layout >= FIXED
         step = -1 if layout in (VARIABLE_REVERSED, FIXED_REVERSED) else 1
         first, dif, failed_at = row, 0, -1
-        while at < stop:
+        while 0 <= at < stop:
             dif = buffer[at]
             if dif == _FILL and not fixed:
                 at += 1
@@ -279,7 +279,7 @@ def walk_spans(
                 record = _read_counter(buffer, at, start - 3, step)
             else:
                 record = _read_record(buffer, at, stop, step, failed_at >= 0)
-            if record[0] < 0 or row >= records.start.size:
+            if record[0] < 0 or not 0 <= row < records.start.size:
                 if failed_at < 0:
                     failed_at, at, row = at, start, first
                     continue
