@@ -130,6 +130,9 @@ def _turn(
     facility_ids = sorted(spans)
     touched, written, found = _make_hours(conn, spans, rules)
     days_written, whole = _make_days(conn, touched, rules) if touched else (0, set())
+    low = min(span[0] for span in spans.values()) - DAY_US
+    high = max(span[1] for span in spans.values()) + DAY_US
+    store.put_outdoor(conn, facility_ids, low, high, rules.metering_offset_us)
     transitions = _judge_alarms(conn, facility_ids, touched, whole, rules, now_us)
     store.announce(conn, facility_ids)
     return Work(0, written, days_written, found, transitions)
@@ -221,16 +224,11 @@ def _make_days(
     days.fold_days(values, quality, starts, rules.weight_by_day, out)
     facilities, commodities = np.repeat(facility, counts), np.repeat(commodity, counts)
     number = series.spread_starts(first, cells, 1)
-    temps = store.outdoor(
-        conn, sorted(set(facility.tolist())), int(first_us.min()), int(until_us.max()), offset_us
-    )
     kept = out[days.QUALITY] > 0
-    pairs = zip(facilities[kept].tolist(), number[kept].tolist(), strict=True)
     rows = dict(zip(days.COLUMNS, out[:, kept], strict=True)) | {
         "facility_id": facilities[kept],
         "commodity": commodities[kept],
         "day": number[kept],
-        "outdoor_temp_cc": np.array([temps.get(pair, MISSING) for pair in pairs], np.int64),
         "method_version": np.full(int(kept.sum()), METHOD_VERSION, np.int64),
     }
     store.replace_days(conn, (facilities, commodities, number), rows)

@@ -44,7 +44,6 @@ _DAY: Final = {
     "hours": "int2",
     "hours_measured": "int2",
     "quality": "int2",
-    "outdoor_temp_cc": "int2",
     "method_version": "int2",
 }
 
@@ -249,21 +248,21 @@ def replace_days(
     copy_in(conn, "day", _DAY, {**rows, "day": rows["day"] - _DATE_OFFSET})
 
 
-def outdoor(
+def put_outdoor(
     conn: psycopg.Connection,
     facility_ids: Sequence[int],
     from_us: int,
     until_us: int,
     offset_us: int,
-) -> dict[tuple[int, int], int]:
-    """Mean outdoor temperature by (facility, metering day number). [0.01 °C]"""
+) -> None:
+    """Give metering days within [from, until) the mean outdoor temperature of their station."""
     parameters = {
         "facility_ids": list(facility_ids),
         "from_at": moment(from_us),
         "until_at": moment(until_us),
         "offset_s": offset_us // 1_000_000,
     }
-    return {(row[0], row[1]): row[2] for row in conn.execute(query("outdoor"), parameters)}
+    conn.execute(query("put_outdoor"), parameters)
 
 
 def replace_findings(

@@ -93,17 +93,24 @@ delete from day d
 using unnest(%(facility_ids)s::int[], %(commodities)s::smallint[], %(days)s::int[]) as t(facility_id, commodity, day)
 where d.facility_id = t.facility_id and d.commodity = t.commodity and d.day = date '1970-01-01' + t.day
 
--- outdoor --
--- Mean outdoor temperature of metering days at the facilities' stations; 20 of 24 hours make a mean.
-with wanted as (select facility_id, station_id from facility where facility_id = any(%(facility_ids)s))
-select f.facility_id, t.day, t.temp_cc
-from (select station_id, floor((extract(epoch from start_at) + %(offset_s)s) / 86400)::int as day,
-             round(avg(temp_cc))::int as temp_cc
-      from outdoor
-      where station_id in (select station_id from wanted) and start_at >= %(from_at)s and start_at < %(until_at)s
-      group by 1, 2
-      having count(*) >= 20) t
-join wanted f using (station_id)
+-- put_outdoor --
+-- Outdoor temperatures come by ways of their own, before or after the readings of their day; 20 of 24 hours make
+-- a mean. The span is widened to whole days.
+with wanted as (
+    select facility_id, station_id from facility where facility_id = any(%(facility_ids)s)),
+mean as (
+    select station_id, floor((extract(epoch from start_at) + %(offset_s)s) / 86400)::int as day,
+        round(avg(temp_cc))::int as temp_cc
+    from outdoor
+    where station_id in (select station_id from wanted)
+        and start_at >= to_timestamp(floor((extract(epoch from %(from_at)s::timestamptz) + %(offset_s)s) / 86400) * 86400 - %(offset_s)s)
+        and start_at < to_timestamp(ceil((extract(epoch from %(until_at)s::timestamptz) + %(offset_s)s) / 86400) * 86400 - %(offset_s)s)
+    group by 1, 2
+    having count(*) >= 20)
+update day d set outdoor_temp_cc = m.temp_cc
+from mean m join wanted w using (station_id)
+where d.facility_id = w.facility_id and d.day = date '1970-01-01' + m.day
+    and d.outdoor_temp_cc is distinct from m.temp_cc
 
 -- forget_findings --
 -- Doubts within the judged span that the readings no longer give.
