@@ -179,6 +179,17 @@ def _steps(registers: I64, a: int, b: int, limits: I64, exchanged: bool, out_ste
 
 
 @njit(cache=True, nogil=True)
+def _rise(registers: I64, a: int, b: int, total: I64) -> bool:
+    """Add the plain rise from a to b to the totals, if every register has one; else nothing."""
+    for r in range(4):
+        if registers[r, a] < 0 or registers[r, b] < registers[r, a]:  # MISSING is below all
+            return False
+    for r in range(4):
+        total[r] += registers[r, b] - registers[r, a]
+    return True
+
+
+@njit(cache=True, nogil=True)
 def spread(
     at_us: I64,
     registers: I64,
@@ -207,57 +218,45 @@ def spread(
         cell[0], cell[1], cell[2] = first_us[s], cells[s], cells[s + 1]
         before[9] = MISSING
         a = -1
+        next_us = 0
         doubted = False
         for b in range(starts[s], starts[s + 1]):
+            # Most readings lie inside an hour, with every register a little higher.
+            if verdict[b] == ACCEPTED and at_us[b] <= next_us and _rise(registers, a, b, total):
+                a = b
+                doubted = False
+                continue
             if not verdict[b] & ACCEPTED:
                 doubted = True
                 continue
             if verdict[b] & RESTART:
                 if a >= 0:
                     _finish(
-                        at_us[a],
-                        MISSING,
-                        exact_us,
-                        total,
-                        epoch,
-                        now,
-                        before,
-                        cell,
-                        out,
-                        out_quality,
-                    )
+                        at_us[a], MISSING, exact_us, total, epoch,
+                        now, before, cell, out, out_quality,
+                    )  # fmt: skip
                 put_in_us = bounds_us[s, 0] if a < 0 else MISSING
                 _begin(
                     at_us[b], put_in_us, exact_us, total, epoch, now, before, cell, out, out_quality
                 )
             else:
                 _steps(registers, a, b, limits[s], verdict[b] & EXCHANGED != 0, step)
-                if at_us[b] > -(-at_us[a] // HOUR_US) * HOUR_US:
-                    quality = _I if at_us[b] - at_us[a] <= interpolate_max_us else _P
-                    if doubted:
-                        quality = _X
-                    _between(
-                        at_us[a], at_us[b], exact_us, quality, step, total, epoch,
-                        now, before, cell, out, out_quality,
-                    )  # fmt: skip
+                short = at_us[b] - at_us[a] <= interpolate_max_us
+                _between(
+                    at_us[a], at_us[b], exact_us, _X if doubted else (_I if short else _P),
+                    step, total, epoch, now, before, cell, out, out_quality,
+                )  # fmt: skip
                 for r in range(4):
                     epoch[r] += 1 if step[r] == MISSING else 0
                     total[r] += 0 if step[r] == MISSING else step[r]
             a = b
+            next_us = -(-at_us[a] // HOUR_US) * HOUR_US
             doubted = False
         if a >= 0:
             _finish(
-                at_us[a],
-                bounds_us[s, 1],
-                exact_us,
-                total,
-                epoch,
-                now,
-                before,
-                cell,
-                out,
-                out_quality,
-            )
+                at_us[a], bounds_us[s, 1], exact_us, total, epoch,
+                now, before, cell, out, out_quality,
+            )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)

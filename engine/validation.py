@@ -24,6 +24,9 @@ EXCHANGED: Final = 8  # accepted with the next one as a new level: no energy acr
 RESTART: Final = 16  # first reading, or the first after a gap no hour is made of
 
 
+_ANY: Final = (1 << 63) - 1
+
+
 @njit(cache=True, nogil=True)
 def _register_fault(old: int, new: int, hours: float, cap: int, modulus: int, slack: int) -> int:
     """0, NEGATIVE or TOO_LARGE for one register; cap 0: none known; modulus 0: never wraps."""
@@ -71,9 +74,26 @@ def judge(
     accepted level, the doubtful is rejected; agrees it with the doubtful, both start a new level.
     """
     for s in range(starts.size - 1):
+        # What a step may be however short the time: most are, and need no more than this.
+        energy_free = limits[s, 0] + limits[s, 4] if limits[s, 0] > 0 else _ANY
+        volume_free = limits[s, 1] + limits[s, 5] if limits[s, 1] > 0 else _ANY
         last = -1
         doubtful = -1
         for i in range(starts[s], starts[s + 1]):
+            # The present volumes first: MISSING is below all, and no difference of it is taken.
+            if (
+                last >= 0
+                and at_us[i] - at_us[last] <= gap_max_us
+                and (
+                    0 <= volume_ml[last] <= volume_ml[i]
+                    and volume_ml[i] - volume_ml[last] <= volume_free
+                    and 0 <= energy_j[i] - energy_j[last] <= energy_free
+                )
+            ):
+                out_verdict[i] = ACCEPTED
+                last = i
+                doubtful = -1
+                continue
             if last < 0 or at_us[i] - at_us[last] > gap_max_us:
                 out_verdict[i] = ACCEPTED | RESTART
                 last = i

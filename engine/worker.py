@@ -130,8 +130,9 @@ def _turn(
     facility_ids = sorted(spans)
     touched, written, found = _make_hours(conn, spans, rules)
     days_written, whole = _make_days(conn, touched, rules) if touched else (0, set())
-    low = min(span[0] for span in spans.values()) - DAY_US
-    high = max(span[1] for span in spans.values()) + DAY_US
+    # Over the days made anew too: a reading that ends a long gap touches hours far before it.
+    ends = [*spans.values(), *((one.first_us, one.until_us) for one in touched)]
+    low, high = min(end[0] for end in ends) - DAY_US, max(end[1] for end in ends) + DAY_US
     store.put_outdoor(conn, facility_ids, low, high, rules.metering_offset_us)
     transitions = _judge_alarms(conn, facility_ids, touched, whole, rules, now_us)
     store.announce(conn, facility_ids)

@@ -452,6 +452,28 @@ def test_the_days_outdoor_temperature_needs_twenty_hours(conn: psycopg.Connectio
     assert [day[9] for day in days_of(conn, facility)] == [-112, None]  # mean -111.5, half away
 
 
+def test_days_made_anew_far_from_the_reading_keep_their_outdoor_temperature(
+    conn: psycopg.Connection,
+):
+    conn.execute("insert into station (code, name) values ('1', 'x')")
+    (station,) = conn.execute("select station_id from station").fetchone()
+    facility = add_facility(conn, station=station)
+    meter = add_meter(conn, facility)
+    at = hourly_us("2024-01-09T23:00", 10 * 24)
+    for start_us in at[:-1]:
+        conn.execute(
+            "insert into outdoor values (%s, %s, 50, 1)", (station, store.moment(start_us))
+        )
+    registers = steady(10 * 24, energy_j=10, volume_ml=1, supply_c=1, return_c=[1])
+    deliver(conn, facility, meter, at[:2], registers[:, :2])
+    deliver(conn, facility, meter, at[-2:], registers[:, -2:])
+    settle(conn)
+    registers[0, 120] += 5  # inside the gap, and off its line: every day from end to end changes
+    deliver(conn, facility, meter, at[120:121], registers[:, 120:121])
+    settle(conn)
+    assert [day[9] for day in days_of(conn, facility)] == [50] * 10
+
+
 def test_a_change_is_announced_with_the_commit(conn: psycopg.Connection):
     conn.execute("listen fjarrvakt_change")
     facility = add_facility(conn)
