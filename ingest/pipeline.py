@@ -14,7 +14,7 @@ from ingest import arrival, metrics
 from ingest.decode import DECODER_VERSION, Arrivals, Dictionary, decode
 from ingest.journal import Entry
 from ingest.registry import Registry
-from ingest.settle import STORED, Rules, Settlement, gateway_of, settle
+from ingest.settle import STORED, Fate, Rules, Settlement, gateway_of, settle
 from store import ingest as store
 from store import partitions
 from store.blob import Blob
@@ -91,16 +91,15 @@ def _write(
     _write_outdoor(conn, settlement, registry)
     _write_ledger(conn, settlement, registry, wanted)
     _learn_steps(conn, settlement, registry, wanted)
-    heard = {
-        gateway_of(source, address): int(received_us)
-        for source, address, received_us in zip(
-            settlement.arrivals.source,
-            settlement.arrivals.address,
-            settlement.arrivals.received_us,
+    arrivals = settlement.arrivals
+    last = dict(
+        zip(
+            zip(arrivals.source, arrivals.address, strict=True),
+            arrivals.received_us.tolist(),
             strict=True,
         )
-    }
-    store.hear_gateways(conn, heard)
+    )
+    store.hear_gateways(conn, {gateway_of(*place): us for place, us in last.items()})
 
 
 def _write_telegrams(conn: psycopg.Connection, settlement: Settlement) -> None:
@@ -244,15 +243,18 @@ def _learn_steps(
 def _count(settlement: Settlement) -> None:
     """Tell the metrics and the log what became of a committed batch."""
     arrivals = settlement.arrivals
-    tally: Counter[tuple[str, str, str]] = Counter()
+    stored = Counter(arrivals.source)
+    others: Counter[tuple[str, Fate]] = Counter()
     refused = []
-    for index, source in enumerate(arrivals.source):
-        fate = settlement.fates.get(index, STORED)
-        tally[source.partition(":")[0], fate.outcome.name.lower(), fate.reason or ""] += 1
+    for index, fate in settlement.fates.items():
+        source = arrivals.source[index]
+        stored[source] -= 1
+        others[source, fate._replace(detail=None)] += 1
         if fate.outcome is Outcome.QUARANTINED:
             refused.append((index, fate))
-    for labels, number in tally.items():
-        metrics.TELEGRAMS.labels(*labels).inc(number)
+    for (source, fate), number in [*others.items(), *(((s, STORED), n) for s, n in stored.items())]:
+        protocol = source.partition(":")[0]
+        metrics.TELEGRAMS.labels(protocol, fate.outcome.name.lower(), fate.reason or "").inc(number)
     for index, fate in refused[:_LOGGED_MAX]:
         _log.warning(
             "telegram quarantined",

@@ -122,17 +122,25 @@ def _refuse_foreign_gateways(settlement: Settlement, registry: Registry) -> None
         return
     rows, arrivals = settlement.rows, settlement.arrivals
     guarded = np.isin(settlement.meter_id, np.array(list(registry.gateways), np.int64))
-    for row in np.flatnonzero(guarded):
+    welcome: set[tuple[int, str]] = set()  # topics are few, telegrams many
+    for row, meter_id in zip(
+        np.flatnonzero(guarded).tolist(), settlement.meter_id[guarded].tolist(), strict=True
+    ):
         envelope = int(rows.envelope[row])
-        gateway = gateway_of(arrivals.source[envelope], arrivals.address[envelope])
-        allowed = registry.gateways[int(settlement.meter_id[row])]
-        if gateway not in allowed:
-            detail = (
-                f"meter {identities.text(int(rows.identity[row]))} came through gateway {gateway}, "
-                f"it is registered behind {', '.join(sorted(allowed))}"
-            )
-            fate = Fate(Outcome.QUARANTINED, "foreign_gateway", detail)
-            settlement.fates.setdefault(envelope, fate)
+        address = arrivals.address[envelope]
+        if (meter_id, address) in welcome:
+            continue
+        gateway = gateway_of(arrivals.source[envelope], address)
+        allowed = registry.gateways[meter_id]
+        if gateway in allowed:
+            welcome.add((meter_id, address))
+            continue
+        detail = (
+            f"meter {identities.text(int(rows.identity[row]))} came through gateway {gateway}, "
+            f"it is registered behind {', '.join(sorted(allowed))}"
+        )
+        fate = Fate(Outcome.QUARANTINED, "foreign_gateway", detail)
+        settlement.fates.setdefault(envelope, fate)
 
 
 def _clashing(conn: psycopg.Connection, settlement: Settlement, window_us: int) -> I64:
