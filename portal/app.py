@@ -44,6 +44,7 @@ def create_app(settings: Settings, dsn: str, now_us: Callable[[], int]) -> FastA
         max_size=POOL_MAX,
         timeout=POOL_WAIT_S,
         open=False,
+        check=psycopg_pool.AsyncConnectionPool.check_connection,  # a restarted server is noticed
         kwargs={
             "autocommit": True,
             "application_name": "fjarrvakt-portal",

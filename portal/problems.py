@@ -5,6 +5,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
+import psycopg
+import psycopg_pool
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -52,6 +54,8 @@ def install(app: FastAPI) -> None:
     """Let every error of `app` leave in one of the two forms."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(psycopg_pool.PoolTimeout, _unavailable)
+    app.add_exception_handler(psycopg.OperationalError, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -88,6 +92,14 @@ async def _validation(request: Request, error: Exception) -> Response:
     if _is_program(request):
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
     return page(request, "problem.html", status=422, kind="error", reference=None)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.warning("portal.database_away", error=type(error).__name__, path=request.url.path)
+    if _is_program(request):
+        detail = "The database does not answer. Nothing is lost; try again in a minute."
+        return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+    return page(request, "problem.html", status=503, kind="error", reference=None)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

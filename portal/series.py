@@ -39,7 +39,7 @@ UNITS: Final = {
     "hours_measured": "h",
 }
 
-LETTER: Final = {
+LETTER: Final[dict[int, str]] = {
     Quality.MEASURED: "M",
     Quality.INTERPOLATED: "I",
     Quality.PRELIMINARY: "P",
@@ -105,7 +105,7 @@ def hours(rows: Sequence[Row], commodity: int) -> tuple[NDArray[np.int64], Colum
 
     letters: list[Any] = [None] * grid.size
     for index, code in zip(place, quality, strict=True):
-        letters[index] = LETTER[Quality(code)]
+        letters[index] = LETTER[code]
     energy_kwh = spread(energy) / J_PER_KWH
     volume_ml = spread(volume)
     supply_c, return_c = ratio(spread(e8), volume_ml), ratio(spread(e9), volume_ml)
@@ -147,7 +147,7 @@ def days(rows: Sequence[Row], commodity: int) -> tuple[list[date], Columns, list
         "hours": column(columns[7]),
         "hours_measured": column(columns[8]),
     }
-    letters = [None if code is None else LETTER[Quality(code)] for code in columns[10]]
+    letters = [None if code is None else LETTER[code] for code in columns[10]]
     return calendar, out, letters
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from engine.types import AlarmKind, Commodity, Quality
+from engine.types import AlarmKind, Commodity
 from notify.wording import TEMPERATURES, is_lower_limit
 from portal import series
 from portal.limits import LimitInForce
@@ -219,8 +219,3 @@ def unclaimed(row: UnclaimedMeter) -> dict[str, Any]:
         "reason": row.reason,
         "sources": row.sources,
     }
-
-
-def quality_letter(code: int) -> str:
-    """The letter of a stored quality."""
-    return series.LETTER[Quality(code)]

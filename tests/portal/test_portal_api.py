@@ -1,5 +1,7 @@
 """What the API says of known rows; every answer also fits its documented model."""
 
+from pathlib import Path
+
 import pytest
 
 from portal.api import bodies
@@ -312,3 +314,21 @@ def test_openapi_documents_every_answer(log_in):
         for method, operation in methods.items():
             assert operation.get("description"), (path, method)
             assert {"200", "204"} & operation["responses"].keys(), (path, method)
+
+
+def test_docs_name_every_path(log_in):
+    text = Path(__file__).parents[2].joinpath("docs/api.md").read_text("utf-8")
+    for path in log_in().get("/api/v1/openapi.json").json()["paths"]:
+        short = path.removeprefix("/api/v1/")
+        for name in ("facility_id", "occurrence_id", "notice_id"):
+            short = short.replace(f"{{{name}}}", "{id}")
+        assert short in text, path
+
+
+def test_a_database_that_goes_away_and_comes_back(world, log_in, conn):
+    client = log_in()
+    conn.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name like 'fjarrvakt-portal%' and datname = current_database()"
+    )
+    assert client.get(f"/api/v1/facilities/{world.house}").status_code == 200

@@ -10,6 +10,7 @@ from config.settings import Settings
 from portal.app import create_app
 from portal.lockout import WINDOW_S, Lockout
 from portal.login import safe_next
+from tests.conftest import free_port
 from tests.portal import seed
 
 pytestmark = pytest.mark.db
@@ -163,3 +164,26 @@ def test_over_tls_the_cookie_is_bound_to_the_host(dsn):
     assert "Secure" in answer.headers["set-cookie"]
     assert "strict-transport-security" in answer.headers
     assert session.status_code == 200
+
+
+def test_without_a_database_the_portal_says_so(monkeypatch):
+    monkeypatch.setattr("portal.app.POOL_WAIT_S", 0.3)
+    nowhere = f"host=127.0.0.1 port={free_port()} dbname=none connect_timeout=1"
+    app = create_app(Settings(), nowhere, lambda: seed.us(seed.NOW))
+
+    async def visit() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="https://mina.example.com") as client,
+        ):
+            client.cookies.set("__Host-sid", "any")
+            paths = ("/livez", "/readyz", "/api/v1/session")
+            answers = [await client.get(path) for path in paths]
+            return [*answers, await client.get("/", headers=HTML)]
+
+    alive, ready, api, page = asyncio.run(visit())
+    assert [alive.status_code, ready.status_code, api.status_code] == [200, 503, 503]
+    assert "Nothing is lost" in api.json()["detail"]
+    assert page.status_code == 503
+    assert "Dina mätvärden och gränser är som de var" in page.text
