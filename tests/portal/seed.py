@@ -304,7 +304,7 @@ def add_notice(
 
 
 def add_readings(
-    conn: psycopg.Connection, facility_id: int, *, until: datetime = NOW, count: int = 48
+    conn: psycopg.Connection, facility_id: int, *, until: datetime = NOW, count: int = 8
 ) -> None:
     """Raw registers of each meter by the hour; the newest one's return sensor is faulty."""
     rows = conn.execute(

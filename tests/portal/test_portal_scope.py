@@ -105,13 +105,13 @@ def test_a_meter_is_seen_only_where_it_sat(world, log_in, conn):
     ).fetchone()[0]
     assert client.get(f"{meters}/{foreign}/readings").status_code == 404
     before = len(client.get(f"{meters}/{own}/readings").json()["t"])
-    conn.execute(  # it sat elsewhere until a day ago
-        "update installation set installed_at = '2026-11-11 08:00Z' where facility_id = %s",
+    conn.execute(  # it sat elsewhere until three hours ago
+        "update installation set installed_at = '2026-11-12 05:00Z' where facility_id = %s",
         (world.house,),
     )
     after = client.get(f"{meters}/{own}/readings").json()["t"]
     assert len(after) < before
-    assert min(after) >= "2026-11-11T08:00:00Z"
+    assert min(after) >= "2026-11-12T05:00:00Z"
 
 
 def test_staff_lists_do_not_exist_for_others(log_in):
