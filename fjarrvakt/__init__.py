@@ -10,21 +10,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-KERNEL_ROOMS: Final = ("adapters", "engine", "ingest")
+KERNEL_ROOMS: Final = ("adapters", "engine")
 """The rooms that may hold numba kernels."""
 
 
 def kernel_cache(root: Path = Path(__file__).parents[1]) -> Path:
     """Where this state of the sources keeps its compiled kernels.
 
-    numba looks only at the file a kernel stands in, not at the kernels it calls from other files,
-    so the folder's name covers every file with a kernel, the Python and the numba.
+    numba looks only at the file a kernel stands in, not at the kernels and tables it takes from
+    other files, so the folder's name covers every file of these rooms, the Python and the numba.
     """
     numba = find_spec("numba")
     files = [Path(numba.origin)] if numba and numba.origin else []
     for room in KERNEL_ROOMS:
-        paths = sorted(root.joinpath(room).rglob("*.py"))
-        files += [path for path in paths if b"njit" in path.read_bytes()]
+        files += sorted(root.joinpath(room).rglob("*.py"))
     state = hashlib.sha256(sys.version.encode())
     for path in files:
         stat = path.stat()
