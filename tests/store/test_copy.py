@@ -46,6 +46,14 @@ def test_a_null_that_slips_through_is_an_error(conn):
         copy_out(conn, "select big from sample", ("int8",), {})
 
 
+def test_a_failing_query_raises_and_leaves_the_connection_usable(conn):
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        copy_out(conn, "select big / 0 from generate_series(1, 3) big", ("int8",), {})
+    with pytest.raises(psycopg.errors.SyntaxError):
+        copy_out(conn, "select select", ("int8",), {})
+    assert copy_out(conn, "select 7::int8", ("int8",), {})[0].tolist() == [7]
+
+
 def test_parameters_reach_the_query(conn):
     conn.execute("insert into sample select now(), n, n, n from generate_series(1, 10) n")
     out = copy_out(
