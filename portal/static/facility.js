@@ -133,9 +133,9 @@ function option() {
       formatter: shown => tip(shown[0]?.axisValue),
     },
     grid: [
-      { left: 40, right: narrow() ? 10 : 72, top: 28, height: '31%', outerBoundsMode: 'none' },
-      { left: 40, right: narrow() ? 10 : 72, top: '43%', height: '31%', outerBoundsMode: 'none' },
-      { left: 40, right: narrow() ? 10 : 72, top: '83%', bottom: 26, outerBoundsMode: 'none' },
+      { left: 46, right: narrow() ? 10 : 86, top: 28, height: '31%', outerBoundsMode: 'none' },
+      { left: 46, right: narrow() ? 10 : 86, top: '43%', height: '31%', outerBoundsMode: 'none' },
+      { left: 46, right: narrow() ? 10 : 86, top: '83%', bottom: 26, outerBoundsMode: 'none' },
     ],
     xAxis: [axis(0, false), axis(1, false), axis(2, true)],
     yAxis: [value(0, 'kW', { min: 0 }), value(1, '°C', { scale: true }), value(2, '°C', { scale: true, splitNumber: 2 })],

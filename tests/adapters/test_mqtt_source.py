@@ -131,9 +131,12 @@ def test_redelivery_after_kill_9(broker: Any):
             got += process.stdout.readline().startswith("got")
         os.kill(process.pid, signal.SIGKILL)
     one = source(broker)
-    again = numbers(take(one, 170))
-    assert sorted(again) == list(range(30, 200))
+    again: list[int] = []
+    while 199 not in again:
+        again += numbers(take(one, 1))
     one.stop()
+    # The kill may have come before the last acknowledgements left; those come twice, none is lost.
+    assert set(range(30, 200)) <= set(again) <= set(range(200))
 
 
 def test_who_takes_nothing_pushes_back_and_loses_nothing(broker: Any):
