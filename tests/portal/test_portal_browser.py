@@ -18,8 +18,9 @@ WANTED = "the server responded with a status of 422"  # a form that was filled i
 NewPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
+    """One for each test: its event loop stays in this thread, where others want to run theirs."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed")
     with sync_playwright() as playwright:
