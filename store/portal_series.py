@@ -3,20 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any
 
 from store.portal import Conn, fetch_rows, fetch_tuples
-from store.readings import REGISTER_TYPES
-
-REGISTER_QUALITY: Final = ("ok", "meter_error", "out_of_range", "invalid")
-"""Why a register of a reading is null: two bits a register in `quality`, as REGISTER_TYPES goes."""
-
-
-def register_quality(packed: int) -> dict[str, str]:
-    """Each register's quality by name, from a reading's packed `quality`."""
-    return {
-        name: REGISTER_QUALITY[packed >> 2 * index & 3] for index, name in enumerate(REGISTER_TYPES)
-    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,13 +61,15 @@ class Outcome(IntEnum):
     WAITING = 4
 
 
-_QUALITY_NAMES: Final = ("ok", "meter_error", "out_of_range", "invalid")
+REGISTER_QUALITY: Final = ("ok", "meter_error", "out_of_range", "invalid")
+"""Why a register of a reading is null: two bits a register in `quality`, as REGISTER_TYPES goes."""
 
 
-def register_quality(quality: int) -> dict[str, str]:
-    """The registers of a row that came without a usable value, and why. Two bits a register."""
-    found = {name: quality >> 2 * index & 3 for index, name in enumerate(REGISTER_TYPES)}
-    return {name: _QUALITY_NAMES[bits] for name, bits in found.items() if bits}
+def register_quality(packed: int) -> dict[str, str]:
+    """Each register's quality by name, from a reading's packed `quality`."""
+    return {
+        name: REGISTER_QUALITY[packed >> 2 * index & 3] for index, name in enumerate(REGISTER_TYPES)
+    }
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

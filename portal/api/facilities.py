@@ -13,6 +13,7 @@ from portal.problems import not_found
 from portal.times import From, Interval, To, interval
 from store import portal as store
 from store import portal_alarms, portal_series
+from store.readings import register_quality
 
 router = APIRouter(prefix="/facilities", tags=["facilities"])
 
@@ -102,7 +103,7 @@ async def list_readings(
             raise not_found()
         rows = await portal_series.readings(conn, facility_id, meter_id, span.start, span.end)
     at, people, exact = series.readings(rows)
-    packed = [portal_series.register_quality(row[-3]) for row in rows]
+    packed = [register_quality(row[-3]) for row in rows]
     return Json(
         {
             "facility_id": facility_id,

@@ -16,7 +16,8 @@ from portal.api import convert
 from portal.language import Translate
 from portal.times import stamp, stamp_year
 from store.portal_alarms import Occurrence
-from store.portal_series import LatestReading, register_quality
+from store.portal_series import LatestReading
+from store.readings import register_quality
 
 DASH: Final = "\u2013"
 

@@ -11,7 +11,7 @@ from portal.pages.act import number
 from portal.pages.views import _round_up
 from portal.times import Interval, instant
 from store.portal_alarms import LimitSpan
-from store.portal_series import register_quality
+from store.readings import register_quality
 
 
 def test_no_rows_are_no_columns():
