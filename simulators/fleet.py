@@ -11,9 +11,9 @@ from adapters import identity
 from simulators import catalogue, stories
 from simulators.building import F64, Load, Registers, Use, load, registers
 from simulators.catalogue import Customer
+from simulators.layouts import COARSE, FINE, HALF_COARSE, Layout, commodity_medium
 from simulators.limits import Limits, suggest_limits
 from simulators.stories import Story
-from simulators.telegrams import COARSE, FINE, HALF_COARSE, Layout, commodity_medium
 from simulators.weather import HOUR_US, outdoor_temp_c
 
 HISTORY_HOURS: Final = 731 * 24

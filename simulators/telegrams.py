@@ -1,16 +1,13 @@
 """What the simulated meters show at any moment, and the M-Bus telegrams they send of it."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from adapters.mbus import encode
-from simulators.building import I64, Use
+from simulators.building import I64
+from simulators.fleet import Course, Fleet
 from simulators.weather import HOUR_US
-
-if TYPE_CHECKING:
-    from simulators.fleet import Course, Fleet
 
 LIVE_STEP_US: Final = HOUR_US // 4
 """Gateways send every hour in the past and every quarter of an hour from `Fleet.live_us` on."""
@@ -18,50 +15,7 @@ LIVE_STEP_US: Final = HOUR_US // 4
 _SECONDS: Final = 3600
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """A make of simulated meter: its version byte, and what one count of each register means.
-
-    `fine` meters send 64-bit registers that lose nothing, the others what a real calculator sends.
-    """
-
-    name: str
-    version: int
-    fine: bool
-    energy_step_j: int
-    volume_step_ml: int
-    e8_step_mlc: int
-    manufacturer: str = "FJV"  # no registered manufacturer, config/profiles/fjarrvakt_sim.toml
-
-    def records(self, *, cooling: bool) -> encode.Layout:
-        """The records of a telegram; `cooling`: with a cooling register of its own."""
-        if self.fine:
-            return encode.precise_layout(cooling=cooling)
-        return encode.calculator_layout(volume_step_ml=self.volume_step_ml, cooling=cooling)
-
-
-FINE: Final = Layout(
-    name="fine", version=2, fine=True, energy_step_j=3600, volume_step_ml=1, e8_step_mlc=1
-)
-HALF_COARSE: Final = Layout(
-    name="litre",
-    version=1,
-    fine=False,
-    energy_step_j=3_600_000,
-    volume_step_ml=1_000,
-    e8_step_mlc=100_000,
-)
-COARSE: Final = Layout(
-    name="ten litres",
-    version=1,
-    fine=False,
-    energy_step_j=3_600_000,
-    volume_step_ml=10_000,
-    e8_step_mlc=1_000_000,
-)
-
-
-def register_values(fleet: "Fleet", course: "Course", at_us: I64) -> dict[str, I64]:
+def register_values(fleet: Fleet, course: Course, at_us: I64) -> dict[str, I64]:
     """Every register at the times given, exact and not yet truncated, and the meter's clock.
 
     Between whole hours counters rise evenly. Raises ValueError for times outside the fleet's life.
@@ -94,14 +48,14 @@ def register_values(fleet: "Fleet", course: "Course", at_us: I64) -> dict[str, I
     }
 
 
-def telegram_number(fleet: "Fleet", at_us: I64) -> I64:
+def telegram_number(fleet: Fleet, at_us: I64) -> I64:
     """How many telegrams a meter sent before: one an hour in the past, four in live time."""
     past: I64 = (np.minimum(at_us, fleet.live_us) - fleet.start_us) // HOUR_US
     live: I64 = np.maximum(at_us - fleet.live_us, 0) // LIVE_STEP_US
     return past + live
 
 
-def telegrams(fleet: "Fleet", course: "Course", at_us: I64, *, address: int = 1) -> list[bytes]:
+def telegrams(fleet: Fleet, course: Course, at_us: I64, *, address: int = 1) -> list[bytes]:
     """The meter's long frames at the times given; the access number counts its telegrams."""
     cooling = course.meter.energy_register == "cooling_energy_j"
     return encode.encode_hourly(
@@ -111,8 +65,3 @@ def telegrams(fleet: "Fleet", course: "Course", at_us: I64, *, address: int = 1)
         access=telegram_number(fleet, at_us) & 0xFF,
         address=address,
     )
-
-
-def commodity_medium(use: Use) -> int:
-    """The medium of EN 13757-7 table 13: heat (return), or cooling load (return)."""
-    return 0x0A if use is Use.COOLING else 0x04
