@@ -1,7 +1,7 @@
 # One list of commands; CI runs these and nothing else. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs fix clean
+.PHONY: help install demo test check soak bench docs fix clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -36,6 +36,9 @@ check: install  ## format, lint, types, and the tests that need no server
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not slow and not db and not concurrent and not foreign and not browser'
+
+soak: install  ## the long forms: many kills under load, long fuzzing
+	$(BIN)/python -m pytest -m slow
 
 bench: install  ## measure everything the documentation promises; rewrites docs/benchmarks.md
 	$(BIN)/fjarrvakt bench --all --write docs/benchmarks.md

@@ -329,6 +329,16 @@ def test_without_numba_the_same_bits(shared: Path):
     assert done.stdout.strip() == digest(real + mutated(real, 400, 1))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(100))
+def test_millions_of_mutated_telegrams(shared: Path, seed: int):
+    """A write outside its array would end the process; 5 million telegrams do not."""
+    payloads = mutated(corpus(shared), 50_000, 100 + seed)
+    decoded = decode_batch(payloads, PROFILES)
+    assert sorted([*decoded.rows.envelope.tolist(), *decoded.refused]) == list(range(50_000))
+
+
 def test_mutated_telegrams_give_a_row_or_a_refusal(shared: Path):
     payloads = mutated(corpus(shared), 3000, 2)
     decoded = decode_batch(payloads, PROFILES)

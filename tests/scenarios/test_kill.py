@@ -28,8 +28,6 @@ from tests.scenarios.conftest import open_session
 pytestmark = [pytest.mark.db, pytest.mark.concurrent]
 
 METER = "FJV-00000001-01-04"
-COUNT = 6_000
-KILLS = 6
 T0_S = 1_767_225_600  # 2026-01-01
 
 
@@ -55,16 +53,23 @@ def start(dsn: str, broker: Broker, folder: Path, port: int) -> subprocess.Popen
     return subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)
 
 
-def publish_all(broker: Broker) -> None:
+def publish_all(broker: Broker, count: int) -> None:
     with connected_gateway(broker.host, broker.port, "north") as gateway:
-        for first in range(0, COUNT, 100):
+        for first in range(0, count, 100):
             gateway.publish(message(number) for number in range(first, first + 100))
             time.sleep(0.25)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("count", "kills"),
+    [
+        pytest.param(6_000, 6, id="short"),
+        pytest.param(200_000, 200, id="long", marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_lost_nothing_twice(
-    dsn: str, conn: psycopg.Connection, broker: Broker, tmp_path: Path
+    dsn: str, conn: psycopg.Connection, broker: Broker, tmp_path: Path, count: int, kills: int
 ):
     customer = admin.put_customer(conn, number="1", name="One")
     facility = admin.add_facility(conn, name="North", customer_id=customer, shards=8)
@@ -76,11 +81,11 @@ def test_nothing_lost_nothing_twice(
         commodity=1,
     )
     open_session(Mqtt(host=broker.host, port=broker.port))
-    publisher = threading.Thread(target=publish_all, args=(broker,))
+    publisher = threading.Thread(target=publish_all, args=(broker, count))
     publisher.start()
     chance = random.Random(5)
     port = free_port()
-    for _ in range(KILLS):
+    for _ in range(kills):
         process = start(dsn, broker, tmp_path, port)
         time.sleep(1.5 + chance.random())
         process.send_signal(signal.SIGKILL)
@@ -91,7 +96,7 @@ def test_nothing_lost_nothing_twice(
         time.sleep(0.05)
     deadline = time.monotonic() + 120
     readings = 0
-    while readings < COUNT and time.monotonic() < deadline:
+    while readings < count and time.monotonic() < deadline:
         row = conn.execute("select count(*) from reading").fetchone()
         readings = row[0] if row else 0
         time.sleep(0.1)
@@ -99,11 +104,11 @@ def test_nothing_lost_nothing_twice(
     assert process.wait(30) == 0
 
     values = conn.execute("select energy_j / 3600000 from reading order by at").fetchall()
-    assert [value for (value,) in values] == list(range(COUNT))
+    assert [value for (value,) in values] == list(range(count))
     found = summary.outcomes(conn)
     with Journal(tmp_path / JOURNAL_FILE, 1 << 30) as journal:
         received = sum(count for _, _, count, _ in journal.tallies())
         assert journal.status().depth == 0
-    assert found["stored"] == COUNT
+    assert found["stored"] == count
     assert received == sum(found.values()), "every journaled envelope has one outcome"
     assert found["quarantined"] == found["waiting"] == 0
