@@ -343,6 +343,7 @@ class EmbeddedPostgres:
         if self._child is not None:
             self._child.wait()
             self._child = None
+        _children[:] = [child for child in _children if child.poll() is None]
 
     def _binary(self, program: str) -> Path:
         assert self._binaries is not None  # noqa: S101 - start() set it
