@@ -42,7 +42,15 @@ def configure(form: Literal["text", "json"], *, role: str = "") -> None:
         ]
     else:
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        render = [structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, pad_level=False)]
+        render = [
+            structlog.dev.ConsoleRenderer(
+                colors=colors,
+                pad_event_to=0,
+                pad_level=False,
+                # The default shows local variables, and with them secrets.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

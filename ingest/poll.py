@@ -104,7 +104,13 @@ def _modbus_poll(unit: ModbusUnit, deliver: Callable[[str, bytes], None]) -> Pol
 
 async def _measured(name: str, poll: Poll) -> None:
     begin = time.perf_counter()
-    came = await poll()
+    try:
+        came = await poll()
+    except asyncio.CancelledError:
+        return  # the role ends; the scheduler would call it a fault of the job
+    except Exception:  # noqa: BLE001  # one meter's surprise must not end its polling
+        _log.exception("poll failed unexpectedly, the next comes at its time", bus=name)
+        came = False
     metrics.POLL_SECONDS.labels(name).observe(time.perf_counter() - begin)
     if came:
         metrics.POLL_LAST_SUCCESS.labels(name).set_to_current_time()

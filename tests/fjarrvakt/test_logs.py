@@ -47,6 +47,19 @@ def test_an_exception_is_one_line_of_json(capsys):
     assert "ValueError: invalid literal" in json.loads(line)["exception"]
 
 
+def test_a_traceback_shows_no_local_variables(capsys):
+    logs.configure("text")
+    hidden = "hush" * 3
+    try:
+        int("broken")
+    except ValueError:
+        structlog.get_logger().exception("batch_failed")
+        logging.getLogger("some.library").exception("theirs")
+    err = capsys.readouterr().err
+    assert err.count("ValueError: invalid literal") == 2
+    assert hidden not in err
+
+
 def test_text_without_colour_off_a_terminal(capsys):
     logs.configure("text", role="engine")
     structlog.get_logger().info("batch", rows=3)
