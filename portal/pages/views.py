@@ -194,10 +194,11 @@ def _gauge(
     elif not known:
         say = t("gauge_no_value", limit=_limit(limit, rule["unit"], language))
     else:
-        key = "gauge_beyond" if over else "gauge_within"
+        # A difference of temperatures is no temperature: degrees, not °C.
+        unit = t("degrees") if is_temperature else rule["unit"]
         say = t(
-            key,
-            distance=with_unit(abs(number - limit), decimals, rule["unit"], language),
+            "gauge_distance",
+            distance=with_unit(abs(number - limit), decimals, unit, language),
             side=t("below" if number < limit else "above"),
             season=t(f"limit_{season}"),
             limit=_limit(limit, rule["unit"], language),
