@@ -275,4 +275,4 @@ def warm() -> None:
     frame.warm()
     wired.warm()
     decode_batch([b""], {}, {}, NO_PROFILES)
-    compact.expand(b"\x00\x00\x57\xf8\x01", b"\x01\x13")
+    compact.expand(bytes(5), b"\x01\x13", checked=True)
