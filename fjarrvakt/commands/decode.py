@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from adapters.wmbus.compact import FormatKey
 
 _WIRED_START: Final = 0x68
+_SEND_NO_REPLY: Final = 0x44
 _KEY_BYTES: Final = 16
 
 
@@ -72,13 +73,24 @@ def _decoded(frames: list[bytes], key: bytes | None) -> Iterator[dict[str, Any]]
     profiles = load_profiles()
     formats: dict[FormatKey, bytes] = {}
     for frame in frames:
-        if frame[:1] == bytes((_WIRED_START,)):
+        if _is_wired(frame):
             yield decode_wired(frame, profiles)
             continue
         from adapters.wmbus.decode import decode_one, learned_from
 
         formats |= learned_from(frame, key, formats)
-        yield decode_one(frame, key, profiles, formats)
+        found = decode_one(frame, key, profiles, formats)
+        if not found["ok"]:  # a wired frame may stand behind noise or the echo of a request
+            wired = decode_wired(frame, profiles)
+            found = wired if wired["ok"] else found
+        yield found
+
+
+def _is_wired(frame: bytes) -> bool:
+    """Whether the frame begins as a wired one; 68 44 may be a wireless one's length and C too."""
+    if frame[:1] != bytes((_WIRED_START,)):
+        return False
+    return frame[1:2] != bytes((_SEND_NO_REPLY,)) or frame[3:4] == bytes((_WIRED_START,))
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> bool:
