@@ -66,6 +66,11 @@ class DecodeError(ValueError):
         self.detail = detail
 
 
+def _size_a(length: int) -> int:
+    """Bytes of a format A frame with L `length`: the first block has ten, L itself is not in L."""
+    return length + 1 + _CRC * (1 + (length + 1 - _FIRST_BLOCK + _BLOCK - 1) // _BLOCK)
+
+
 def _blocks_a(length: int) -> list[tuple[int, int]]:
     """(start, end of the checksum) of the blocks of a format A frame with L `length`."""
     left, at = length + 1, 0
@@ -116,17 +121,18 @@ def strip(payload: bytes) -> bytes:
             f"got {len(payload)} bytes: {payload[:_FIRST_BLOCK].hex(' ').upper() or 'nothing'}",
         )
     length = payload[0]
-    blocks = _blocks_a(length)
-    end_a = blocks[-1][1]
-    wrong = _wrong_block(payload, blocks) if len(payload) >= end_a else -1
-    if len(payload) >= end_a and wrong < 0:
-        return _stripped(payload, blocks)
-    if len(payload) == end_a:
-        raise DecodeError(
-            "checksum",
-            f"expected checksum {checksum(_block_of(payload, blocks, wrong)).hex().upper()}, got "
-            f"{payload[wrong : wrong + _CRC].hex().upper()} at byte {wrong} of a format A frame",
-        )
+    if len(payload) >= _size_a(length):
+        blocks = _blocks_a(length)
+        wrong = _wrong_block(payload, blocks)
+        if wrong < 0:
+            return _stripped(payload, blocks)
+        if len(payload) == _size_a(length):
+            crc = checksum(_block_of(payload, blocks, wrong)).hex().upper()
+            raise DecodeError(
+                "checksum",
+                f"expected checksum {crc}, got {payload[wrong : wrong + _CRC].hex().upper()} "
+                f"at byte {wrong} of a format A frame",
+            )
     if len(payload) < length + 1:
         raise DecodeError(
             "frame", f"expected a frame of {length + 1} bytes, got {len(payload)} from byte 0 on"

@@ -90,14 +90,12 @@ def _need(opened: Opened, at: int, size: int, what: str) -> None:
 
 
 def _checked_key(key: bytes | None, opened: Opened, what: str) -> bytes:
+    if key is not None and len(key) == security.KEY_BYTES:
+        return key
     meter = meter_identity.text(opened.identity)
     if key is None:
         raise DecodeError("key_missing", f"expected a key for {meter}: its telegram has {what}")
-    if len(key) != security.KEY_BYTES:
-        raise DecodeError(
-            "key_wrong", f"expected a key of 16 bytes for {meter}, got one of {len(key)}"
-        )
-    return key
+    raise DecodeError("key_wrong", f"expected a key of 16 bytes for {meter}, got one of {len(key)}")
 
 
 def _wrong(opened: Opened, what: str) -> DecodeError:
@@ -223,19 +221,14 @@ def _open_security(
         _need(opened, at, 1, "an extension of the configuration word")
         at += 1
     ours = mode in (5, 7)
-    already_clear = opened.plain.startswith(security.FILL, at)
     if mode in _CLEAR or mode not in _MODES_KNOWN or (ours and blocks == 0):
         return at
-    key = None
-    if ours:
-        key = find_key(opened.identity)
+    already_clear = opened.plain.startswith(security.FILL, at)
+    key = find_key(opened.identity) if ours else None
     if already_clear and key is None:
         return at
     opened.security = f"mode{mode}"
     if not ours:
-        if already_clear:
-            opened.security = "none"
-            return at
         raise DecodeError(
             "encrypted", f"expected security mode 0, 5 or 7, got {mode} before byte {at}"
         )
