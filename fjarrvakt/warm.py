@@ -18,6 +18,7 @@ import fjarrvakt
 
 WARMERS: Final = (
     "adapters.mbus.decode",
+    "adapters.wmbus.decode",
     "adapters.mqtt.decode",
     "adapters.modbus.decode",
     "engine.worker",

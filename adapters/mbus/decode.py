@@ -59,7 +59,7 @@ def _walk(payloads: Sequence[bytes], offsets: NDArray[np.int64]) -> Walked:
     return Walked(buffer, offsets, telegrams, records, record_count)
 
 
-def _map(walked: Walked, profiles: MeterProfiles) -> Rows:
+def map_walked(walked: Walked, profiles: MeterProfiles) -> Rows:
     """Step 2: one row per telegram; those of refused telegrams stay empty."""
     telegrams = walked.telegrams
     rows = empty_rows(telegrams.error.size)
@@ -83,7 +83,7 @@ def _map(walked: Walked, profiles: MeterProfiles) -> Rows:
     return rows
 
 
-def _refused(payloads: Sequence[bytes], walked: Walked, rows: Rows) -> dict[int, Refusal]:
+def refusals_of(payloads: Sequence[bytes], walked: Walked, rows: Rows) -> dict[int, Refusal]:
     """The refusals of a chunk, by index in it."""
     telegrams = walked.telegrams
     error = telegrams.error.astype(np.int64)
@@ -114,7 +114,7 @@ def _chunks(payloads: Sequence[bytes]) -> Iterator[tuple[int, int, NDArray[np.in
         first = end
 
 
-def _kept(rows: Rows, first: int, refused: dict[int, Refusal]) -> Rows:
+def kept_rows(rows: Rows, first: int, refused: dict[int, Refusal]) -> Rows:
     """The rows that were not refused, with their envelopes' indices from `first` on."""
     keep = np.ones(len(rows), bool)
     keep[list(refused)] = False
@@ -136,9 +136,9 @@ def decode_batch(payloads: Sequence[bytes], profiles: MeterProfiles) -> Decoded:
     for first, end, offsets in _chunks(payloads):
         chunk = payloads[first:end]
         walked = _walk(chunk, offsets)
-        rows = _map(walked, profiles)
-        of_chunk = _refused(chunk, walked, rows)
-        parts.append(_kept(rows, first, of_chunk))
+        rows = map_walked(walked, profiles)
+        of_chunk = refusals_of(chunk, walked, rows)
+        parts.append(kept_rows(rows, first, of_chunk))
         refused.update((first + i, refusal) for i, refusal in of_chunk.items())
     if len(parts) == 1:
         return Decoded(rows=parts[0], refused=refused)
@@ -156,7 +156,7 @@ def decode_one(payload: bytes, profiles: MeterProfiles | None = None) -> dict[st
     the telegram was refused; one without a register we keep is ok.
     """
     walked = walk_batch([payload])
-    rows = _map(walked, profiles or NO_PROFILES)
+    rows = map_walked(walked, profiles or NO_PROFILES)
     return document(payload, walked.telegrams, walked.records, rows)
 
 
