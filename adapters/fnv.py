@@ -1,8 +1,7 @@
 """FNV-1a, 64 bits: the hash by which copies of a telegram and kinds of record are known.
 
-http://www.isthe.com/chongo/tech/comp/fnv/. The state is held as two halves of 32 bits, so no
-product leaves int64 and the un-jitted run gives the same result: the prime is 2^40 + 0x1B3, so
-`h * prime` is `(h << 40) + h * 0x1B3`.
+http://www.isthe.com/chongo/tech/comp/fnv/. The state is a signed int64, as PostgreSQL's bigint
+holds it.
 """
 
 from collections.abc import Sequence
@@ -11,39 +10,94 @@ from typing import Final
 import numba
 import numpy as np
 from numba import njit
+from numba.extending import overload
 from numpy.typing import NDArray
 
 Buffer = NDArray[np.uint8] | bytes
 """Bytes as kernels read them, see `as_buffer`."""
 
-FNV_HIGH: Final = 0xCBF29CE4
-FNV_LOW: Final = 0x84222325
-"""The two halves of the offset basis."""
+FNV_BASIS: Final = 0xCBF29CE484222325 - (1 << 64)
+_PRIME: Final = 0x100000001B3
+
+
+def as_int64(number: int) -> int:
+    """The low 64 bits of a number as a signed int64."""
+    return (number + (1 << 63) & 0xFFFFFFFFFFFFFFFF) - (1 << 63)
+
+
+# In compiled code arithmetic wraps by itself. numba wants no annotations where the lambda has none.
+overload(as_int64)(lambda number: lambda number: number)  # noqa: ARG005 - it goes by the name
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def fnv_step(high: int, low: int, byte: int) -> tuple[int, int]:
-    """One byte into the state; returns (high, low)."""
-    low ^= byte
-    product = low * 0x1B3
-    return (high * 0x1B3 + (product >> 32) + (low << 8)) & 0xFFFFFFFF, product & 0xFFFFFFFF
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def fnv_signed(high: int, low: int) -> int:
-    """The state as a signed int64, as PostgreSQL's bigint holds it."""
-    if high >= 0x80000000:
-        high -= 0x100000000
-    return high << 32 | low
+def fnv_step(state: int, byte: int) -> int:
+    """One byte into the state."""
+    return as_int64((state ^ byte) * _PRIME)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def fnv_span(buffer: Buffer, start: int, stop: int) -> int:
     """The hash of buffer[start:stop]; the caller has checked the bounds."""
-    high, low = FNV_HIGH, FNV_LOW
+    state = FNV_BASIS
     for i in range(start, stop):
-        high, low = fnv_step(high, low, buffer[i])
-    return fnv_signed(high, low)
+        state = fnv_step(state, buffer[i])
+    return state
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _four_on(
+    buffer: Buffer,
+    at: NDArray[np.int64],
+    size: int,
+    state: NDArray[np.int64],
+) -> None:
+    """`size` bytes from each of at[0:4] into four states; the caller has checked the bounds.
+
+    Each step waits for the product of the one before it: four chains side by side wait together.
+    """
+    a, b, c, d = int(at[0]), int(at[1]), int(at[2]), int(at[3])
+    of_a, of_b, of_c, of_d = int(state[0]), int(state[1]), int(state[2]), int(state[3])
+    for i in range(size):
+        of_a = fnv_step(of_a, buffer[a + i])
+        of_b = fnv_step(of_b, buffer[b + i])
+        of_c = fnv_step(of_c, buffer[c + i])
+        of_d = fnv_step(of_d, buffer[d + i])
+    state[0], state[1], state[2], state[3] = of_a, of_b, of_c, of_d
+
+
+@njit(cache=True, nogil=True)
+def fnv_spans(
+    buffer: Buffer, start: NDArray[np.int32], stop: NDArray[np.int32], out: NDArray[np.int64]
+) -> None:
+    """The hash of every buffer[start[i]:stop[i]] into out[i].
+
+    A span is empty or lies in the buffer. Four are hashed at a time; where one ends, the next takes
+    its lane.
+    """
+    at, left, of = np.zeros(4, np.int64), np.zeros(4, np.int64), np.full(4, -1, np.int64)
+    state = np.zeros(4, np.int64)
+    following = 0
+    while True:
+        for lane in range(4):
+            while left[lane] == 0 and following < out.size:
+                if of[lane] >= 0:
+                    out[of[lane]] = state[lane]
+                of[lane], at[lane], state[lane] = following, start[following], FNV_BASIS
+                left[lane] = stop[following] - start[following]
+                following += 1
+        size = min(left[0], left[1], left[2], left[3])
+        if size == 0:
+            break
+        _four_on(buffer, at, size, state)
+        for lane in range(4):
+            at[lane] += size
+            left[lane] -= size
+    for lane in range(4):
+        if of[lane] >= 0:
+            last = int(state[lane])
+            for i in range(at[lane], at[lane] + left[lane]):
+                last = fnv_step(last, buffer[i])
+            out[of[lane]] = last
 
 
 @njit(cache=True, nogil=True)

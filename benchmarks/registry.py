@@ -22,6 +22,13 @@ class Runner(Protocol):
 
 
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+    "decode": Benchmark(
+        "benchmarks.decode",
+        (
+            *("decode.batch", "decode.registers", "decode.single"),
+            *("decode.fleet", "decode.cold"),
+        ),
+    ),
     "setup": Benchmark(
         "benchmarks.setup", ("setup.help", "setup.compile", "setup.start", "setup.demo")
     ),

@@ -59,6 +59,12 @@ def _walk(payloads: Sequence[bytes], offsets: NDArray[np.int64]) -> Walked:
     return Walked(buffer, offsets, telegrams, records, record_count)
 
 
+def walk_chunks(payloads: Sequence[bytes]) -> Iterator[Walked]:
+    """Step 1 as `decode_batch` takes it: a large batch in chunks that stay in the cache."""
+    for first, end, offsets in _chunks(payloads):
+        yield _walk(payloads[first:end], offsets)
+
+
 def map_walked(walked: Walked, profiles: MeterProfiles) -> Rows:
     """Step 2: one row per telegram; those of refused telegrams stay empty."""
     telegrams = walked.telegrams
@@ -89,18 +95,20 @@ def refusals_of(payloads: Sequence[bytes], walked: Walked, rows: Rows) -> dict[i
     error = telegrams.error.astype(np.int64)
     sound = error == refusals.ACCEPTED
     empty = (rows.registers == MISSING).all(axis=1) & (rows.quality == 0)
+    without_identity = sound & (telegrams.identity < 0)
     error[sound & empty] = refusals.NO_REGISTER
-    error[sound & (telegrams.identity < 0)] = refusals.NO_IDENTITY
-    found: dict[int, Refusal] = {}
-    for i in np.flatnonzero(error).tolist():
-        code, got = int(error[i]), int(telegrams.got[i])
-        if code == refusals.NO_REGISTER:
-            got = int(telegrams.rows[i])
-        elif code == refusals.NO_IDENTITY:
-            got = int(telegrams.control_information[i])
-        at = max(0, int(telegrams.error_at[i] - walked.offsets[i]))
-        found[i] = refusals.refusal(code, payloads[i], at, int(telegrams.expected[i]), got)
-    return found
+    error[without_identity] = refusals.NO_IDENTITY
+    got = np.where(error == refusals.NO_REGISTER, telegrams.rows, telegrams.got)
+    got[without_identity] = telegrams.control_information[without_identity]
+    at = np.maximum(telegrams.error_at - walked.offsets[:-1], 0)
+    which = np.flatnonzero(error)
+    facts = zip(
+        *(column[which].tolist() for column in (error, at, telegrams.expected, got)), strict=True
+    )
+    return {
+        i: refusals.refusal(code, payloads[i], *of_it)
+        for i, (code, *of_it) in zip(which.tolist(), facts, strict=True)
+    }
 
 
 def _chunks(payloads: Sequence[bytes]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:

@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from adapters.bounds import BOUNDS, INT64_MAX
-from adapters.fnv import Buffer, fnv_span
+from adapters.fnv import Buffer, fnv_spans
 from adapters.mbus.columns import (
     DATE_TIME,
     DATE_TIME_SUMMER,
@@ -276,12 +276,13 @@ def identify(
     profile: NDArray[np.int64],
 ) -> None:
     """The hash of every accepted telegram's frames, and its meter's profile, -1 without one."""
+    fnv_spans(buffer, telegrams.start, telegrams.stop, content_hash)  # without a frame: -1 to -1
     for telegram in range(telegrams.error.size):
         profile[telegram] = -1
         if telegrams.error[telegram] == 0:
-            start, stop = telegrams.start[telegram], telegrams.stop[telegram]
-            content_hash[telegram] = fnv_span(buffer, start, stop)
             profile[telegram] = find_profile(telegrams.identity[telegram], matches)
+        else:
+            content_hash[telegram] = MISSING
 
 
 @njit(cache=True, nogil=True)

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from adapters.fnv import FNV_HIGH, FNV_LOW, Buffer, fnv_signed, fnv_step
+from adapters.fnv import FNV_BASIS, Buffer, fnv_step
 from adapters.mbus.blocks import EXTENSIONS_MAX, PLAIN_TEXT, read_dib, read_vib
 from adapters.mbus.columns import (
     BINARY,
@@ -123,10 +123,10 @@ def _read_data(
 @njit(cache=True, nogil=True, forceinline=True)
 def _key(buffer: Buffer, start: int, stop: int) -> int:
     """FNV-1a of a record's DIB and VIB."""
-    high, low = fnv_step(FNV_HIGH, FNV_LOW, buffer[start])
+    state = fnv_step(FNV_BASIS, buffer[start])
     for i in range(start + 1, stop):
-        high, low = fnv_step(high, low, buffer[i])
-    return fnv_signed(high, low)
+        state = fnv_step(state, buffer[i])
+    return state
 
 
 @njit(cache=True, nogil=True, forceinline=True)

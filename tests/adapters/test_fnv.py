@@ -1,9 +1,10 @@
 """FNV-1a against the authors' test vectors (http://www.isthe.com/chongo/src/fnv/test_fnv.c)."""
 
+import numpy as np
 import pytest
 
 import fjarrvakt  # noqa: F401 - names the folder of compiled kernels before numba is imported
-from adapters.fnv import fnv1a64, fnv1a64_batch
+from adapters.fnv import as_buffer, fnv1a64, fnv1a64_batch, fnv_spans
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,14 @@ def test_batch_is_each_alone():
     parts = [b"", b"a", b"foobar", bytes(range(256))]
     assert fnv1a64_batch(parts).tolist() == [fnv1a64(part) for part in parts]
     assert fnv1a64_batch([]).tolist() == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 9])
+def test_spans_in_four_lanes_are_each_alone(count):
+    data = bytes(range(256))
+    start = np.array([7 * i for i in range(count)], np.int32)
+    stop = start + np.array([(5 * i) % 40 for i in range(count)], np.int32)
+    out = np.empty(count, np.int64)
+    fnv_spans(as_buffer(data), start, stop, out)
+    spans = zip(start.tolist(), stop.tolist(), strict=True)
+    assert out.tolist() == [fnv1a64(data[first:end]) for first, end in spans]
