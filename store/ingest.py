@@ -215,8 +215,3 @@ def add_ledger(
         )
     with conn.cursor() as cursor:
         cursor.executemany(_SQL["add_ledger"], entries)
-
-
-def tally_outcomes(conn: psycopg.Connection) -> dict[tuple[int, str], int]:
-    """How many telegrams ended in each (outcome, reason)."""
-    return {(row[0], row[1]): row[2] for row in conn.execute(_SQL["tally_outcomes"])}

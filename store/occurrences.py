@@ -115,10 +115,6 @@ def update_occurrences(conn: psycopg.Connection, rows: Sequence[Mapping[str, Any
         cursor.executemany(query("update_occurrence"), [_timed(row) for row in rows])
 
 
-def _or_ever(at_us: int) -> str:
-    return "-infinity" if at_us == MISSING else moment(at_us).isoformat()
-
-
 def _timed(row: Mapping[str, Any]) -> dict[str, Any]:
     until_us = row["until_us"]
     return {

@@ -91,7 +91,3 @@ where outdoor.telegram_id < excluded.telegram_id
 -- add_ledger --
 -- One entry per batch and shard; the engine takes it from here.
 insert into ledger(shard, facility_ids, from_at, until_at) values (%(shard)s, %(facility_ids)s, %(from_at)s, %(until_at)s)
-
--- tally_outcomes --
--- What became of everything, for verify and for people.
-select outcome, coalesce(reason, '') as reason, count(*) from telegram group by 1, 2 order by 1, 2
